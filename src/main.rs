@@ -1,0 +1,2 @@
+//! The steps of a start, top to bottom.
+fn main() {}
