@@ -6,3 +6,4 @@
 pub mod limits;
 pub mod swarm;
 pub mod wire;
+pub mod stats;

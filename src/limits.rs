@@ -51,3 +51,11 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a receiver may take to fetch its answer (as the original for long answers).
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+
+// ---- statistics -------------------------------------------------------------------------------------------------
+
+/// Networks in each table of the busiest ones (as the original).
+pub const NETWORKS_LISTED: usize = 128;
+
+/// Torrents, peers or networks looked at in one turn for pages that are made of all of them: well under a millisecond.
+pub const WALK_SLICE: usize = 2000;

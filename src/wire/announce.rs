@@ -119,7 +119,10 @@ fn within_limits(wanted: Number) -> usize {
 }
 
 /// The value that belongs to the name just read; empty where there is none.
-pub(super) fn value(scanner: &mut Scanner<'_>) -> Result<Range<usize>, Refusal> {
+///
+/// # Errors
+/// The value holds what no value may.
+pub fn value(scanner: &mut Scanner<'_>) -> Result<Range<usize>, Refusal> {
     match scanner.token(Context::Value) {
         Token::Text(range) => Ok(range),
         Token::End => Ok(scanner.position()..scanner.position()),

@@ -67,12 +67,14 @@ impl Context {
 pub struct Scanner<'a> {
     bytes: &'a mut [u8],
     at: usize,
+    /// Whether a question mark ended the last token.
+    question: bool,
 }
 
 impl<'a> Scanner<'a> {
     /// Scans `bytes` from `at` on. The end of the bytes counts as the end of the parameters.
     pub fn new(bytes: &'a mut [u8], at: usize) -> Self {
-        Scanner { bytes, at }
+        Scanner { bytes, at, question: false }
     }
 
     /// Where the next token starts.
@@ -83,6 +85,22 @@ impl<'a> Scanner<'a> {
     /// The bytes of a token.
     pub fn text(&self, range: &Range<usize>) -> &[u8] {
         self.bytes.get(range.clone()).unwrap_or_default()
+    }
+
+    /// Moves to the parameters: behind the question mark that ended the path or, for clients that put a blank before it,
+    /// behind the next one of the request line. False if there is none.
+    pub fn enter_query(&mut self) -> bool {
+        if self.question {
+            return true;
+        }
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        match memchr::memchr2(b'?', b'\n', rest) {
+            Some(offset) if rest[offset] == b'?' => {
+                self.at += offset + 1;
+                true
+            }
+            _ => false,
+        }
     }
 
     /// The character here; NUL behind the last one, which ends the parameters just as it does in a request.
@@ -107,10 +125,12 @@ impl<'a> Scanner<'a> {
             self.bytes[write] = c;
             write += 1;
         }
+        self.question = false;
         let good = match (self.peek(), context) {
             (0 | b'\r' | b'\n' | b' ', _) if write == start => return Token::End,
             (0 | b'\r' | b'\n' | b' ', _) | (b'&', Context::Name) => true,
-            (b'?', Context::Path) | (b'=', Context::Name) | (b'&', Context::Value) => {
+            (end @ b'?', Context::Path) | (end @ b'=', Context::Name) | (end @ b'&', Context::Value) => {
+                self.question = end == b'?';
                 self.at += 1;
                 true
             }
@@ -140,18 +160,6 @@ impl<'a> Scanner<'a> {
             0 | b'\r' | b'\n' | b' ' => {}
             b'&' | 0x01..=0x1f | 0x7f..=0xff => self.at += 1,
             _ => {}
-        }
-    }
-
-    /// Moves behind the next question mark of the request line, if there is one.
-    pub fn skip_to_query(&mut self) -> bool {
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
-        match memchr::memchr2(b'?', b'\n', rest) {
-            Some(offset) if rest[offset] == b'?' => {
-                self.at += offset + 1;
-                true
-            }
-            _ => false,
         }
     }
 }
@@ -220,6 +228,18 @@ mod tests {
             for context in [Path, Name, Value] {
                 assert_eq!(scan(&[b'x', *c], context).0, Token::Bad);
             }
+        }
+    }
+
+    #[test]
+    fn parameters_begin_behind_a_question_mark() {
+        for (text, at) in
+            [(&b"a?b"[..], Some(2)), (b"a ?b", Some(3)), (b"a x?b\n", Some(4)), (b"a \n?b", None), (b"a%3f b", None)]
+        {
+            let mut bytes = text.to_vec();
+            let mut scanner = Scanner::new(&mut bytes, 0);
+            scanner.token(Context::Path);
+            assert_eq!(scanner.enter_query().then(|| scanner.position()), at, "{text:?}");
         }
     }
 
