@@ -18,6 +18,9 @@ pub const TORRENT_TIMEOUT_MINUTES: u32 = 24 * 60;
 /// Time between the starts of two walks over all torrents, in which peers and torrents leave (as the original).
 pub const WALK_INTERVAL: Duration = Duration::from_secs(120);
 
+/// Torrents kept together at most. With so many a page stays under 1 KiB and takes a cache miss or two to search.
+pub const SWARM_PAGE_MAX: usize = 18;
+
 // ---- announces --------------------------------------------------------------------------------------------------
 
 /// Shortest announce interval told to clients, in seconds (as the original).
