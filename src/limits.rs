@@ -21,6 +21,9 @@ pub const WALK_INTERVAL: Duration = Duration::from_secs(120);
 /// Torrents kept together at most. With so many a page stays under 1 KiB and takes a cache miss or two to search.
 pub const SWARM_PAGE_MAX: usize = 18;
 
+/// Time between two steps of such a walk, so that it takes a small share of the processor.
+pub const WALK_PACE: Duration = Duration::from_millis(4);
+
 // ---- announces --------------------------------------------------------------------------------------------------
 
 /// Shortest announce interval told to clients, in seconds (as the original).
@@ -54,6 +57,39 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a receiver may take to fetch its answer (as the original for long answers).
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+
+/// Bytes of a request that was too long that are read and thrown away before its connection is closed, so that the client gets to
+/// read the answer.
+pub const LINGER_MAX: usize = 1 << 20;
+
+/// How long a client is given to read such an answer and to close.
+pub const LINGER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Connections accepted from one listening socket in one turn of the loop.
+pub const ACCEPTS_A_TURN: usize = 64;
+
+/// How long accepting pauses when there are no descriptors left, unless one of ours gets free before.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
+
+// ---- UDP --------------------------------------------------------------------------------------------------------
+
+/// Datagrams received or sent in one call.
+pub const UDP_BATCH: usize = 64;
+
+/// Such batches from one socket in one turn of the loop.
+pub const UDP_BATCHES_A_TURN: usize = 4;
+
+/// Bytes of a datagram that are looked at: more than the longest request has.
+pub const UDP_REQUEST_MAX: usize = 2048;
+
+/// Bytes of receive buffer asked for each UDP socket: over 8,000 announces, which take 768 bytes of it each. The original keeps the system's default,
+/// which overflows at some 250.
+pub const UDP_RECEIVE_BUFFER: usize = 8 << 20;
+
+// ---- the loop ---------------------------------------------------------------------------------------------------
+
+/// Events taken from the system in one turn.
+pub const EVENTS_A_TURN: usize = 256;
 
 // ---- statistics -------------------------------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ mod tests;
 mod torrent;
 mod walk;
 
+pub use crate::wire::bencode::Counts;
 pub use endpoint::{Announce, Endpoint};
 pub use random::Random;
 pub use torrent::Torrent;
@@ -54,17 +55,6 @@ pub struct Announced {
     pub peer: Acquaintance,
     /// It completed its download, for the first time since it joined the swarm.
     pub newly_completed: bool,
-}
-
-/// How many are in a swarm.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Peers that have everything.
-    pub seeders: u32,
-    /// Peers that do not.
-    pub leechers: u32,
-    /// Completed downloads, ever.
-    pub downloaded: u32,
 }
 
 /// How many there are in all.

@@ -9,7 +9,7 @@ pub mod http;
 pub mod pages;
 pub mod udp;
 
-use crate::limits::{MINUTE, WALK_INTERVAL, WALK_SLICE};
+use crate::limits::{MINUTE, WALK_INTERVAL, WALK_PACE, WALK_SLICE};
 use crate::stats::counters::Counters;
 use crate::swarm::{Acquaintance, Announced, Random, Swarms};
 use crate::wire::announce::Interval;
@@ -51,8 +51,10 @@ pub struct Tracker<const N: usize> {
     random: Random,
     connection_ids: ConnectionIds,
     id: u32,
-    /// When the next walk over all torrents may begin; none while one is under way.
-    next_walk: Option<Duration>,
+    /// When the walk over all torrents began, or begins that is to come,
+    walk_start: Duration,
+    /// and when its next step is due.
+    walk_step: Duration,
     /// Bodies and peers of HTTP replies are put together here, so that no reply needs memory of its own.
     body: Vec<u8>,
     peers: Vec<u8>,
@@ -69,7 +71,8 @@ impl<const N: usize> Tracker<N> {
             id: random.next_u64() as u32,
             random,
             connection_ids: ConnectionIds::default(),
-            next_walk: Some(WALK_INTERVAL),
+            walk_start: WALK_INTERVAL,
+            walk_step: WALK_INTERVAL,
             body: Vec::new(),
             peers: Vec::new(),
         }
@@ -85,17 +88,17 @@ impl<const N: usize> Tracker<N> {
         self.counters.tcp_accepted += 1;
     }
 
-    /// One bounded step of the walk over all torrents in which peers and torrents leave. True while there is more to do now.
-    pub fn tend(&mut self, now: Now) -> bool {
-        if self.next_walk.is_some_and(|start| now.up < start) {
-            return false;
+    /// Takes a bounded step, when one is due, of the walk over all torrents in which peers and torrents leave. Tells when to call
+    /// again, in time since the start.
+    pub fn tend(&mut self, now: Now) -> Duration {
+        if now.up >= self.walk_step {
+            self.walk_step = now.up + WALK_PACE;
+            if self.swarms.tend(now.minute(), WALK_SLICE) {
+                self.walk_start = now.up.max(self.walk_start + WALK_INTERVAL);
+                self.walk_step = self.walk_start;
+            }
         }
-        self.next_walk = None;
-        let ended = self.swarms.tend(now.minute(), WALK_SLICE);
-        if ended {
-            self.next_walk = Some(now.up + WALK_INTERVAL);
-        }
-        !ended
+        self.walk_step
     }
 
     fn interval(&mut self) -> Interval {
