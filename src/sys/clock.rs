@@ -30,7 +30,7 @@ impl Clock {
         })
     }
 
-    /// Time since the start. It never goes back.
+    /// Time since the start. It never goes back, unless a test moves it.
     pub fn now(&self) -> Duration {
         self.passed()
     }

@@ -108,10 +108,12 @@ pub fn shutdown_write(connection: BorrowedFd<'_>) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::poller::{Interest, Poller};
     use super::*;
     use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream, UdpSocket};
     use std::os::fd::AsFd;
+    use std::time::Duration;
 
     fn local(socket: &OwnedFd) -> SocketAddr {
         SocketAddr::try_from(rustix::net::getsockname(socket).unwrap()).unwrap()
@@ -125,8 +127,14 @@ mod tests {
         !rustix::io::fcntl_getfd(socket).unwrap().contains(rustix::io::FdFlags::CLOEXEC)
     }
 
+    fn wait_readable(socket: &OwnedFd) {
+        let mut poller = Poller::new(1).unwrap();
+        poller.add(socket.as_fd(), 0, Interest::READ).unwrap();
+        poller.wait(&mut Vec::new(), Some(Duration::from_secs(10))).unwrap();
+    }
+
     fn accept_one(listener: &OwnedFd) -> (OwnedFd, SocketAddr) {
-        // Over loopback a connection waits as soon as connect has returned.
+        wait_readable(listener);
         match accept(listener.as_fd()).unwrap() {
             Accepted::Connection(connection, from) => (connection, from),
             other => panic!("{other:?}"),
@@ -148,9 +156,11 @@ mod tests {
         let mut buffer = [0; 16];
         assert_eq!(receive(connection.as_fd(), &mut buffer).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         client.write_all(b"question").unwrap();
-        client.shutdown(std::net::Shutdown::Write).unwrap();
+        wait_readable(&connection);
         assert_eq!(receive(connection.as_fd(), &mut buffer).unwrap(), 8);
         assert_eq!(&buffer[..8], b"question");
+        client.shutdown(std::net::Shutdown::Write).unwrap();
+        wait_readable(&connection);
         assert_eq!(receive(connection.as_fd(), &mut buffer).unwrap(), 0);
         assert_eq!(send(connection.as_fd(), b"answer").unwrap(), 6);
         shutdown_write(connection.as_fd()).unwrap();
