@@ -77,7 +77,10 @@ const GENERATIONS: u32 = (1 << (Name::BITS - 32)) - 1;
 
 struct Slot<const N: usize> {
     generation: u32,
+    /// None while the connection is lifted out, and while the slot is free.
     connection: Option<Connection<N>>,
+    /// What the poller waits for.
+    interest: Interest,
 }
 
 /// All waiting connections, with what the poller and the deadlines know of them.
@@ -99,7 +102,7 @@ impl<const N: usize> Connections<N> {
     ///
     /// # Errors
     /// The poller does not take it; then it is closed.
-    pub fn wait(
+    pub fn add(
         &mut self,
         connection: Connection<N>,
         now: Duration,
@@ -109,37 +112,64 @@ impl<const N: usize> Connections<N> {
         let slot = self.free.last().copied().unwrap_or(self.slots.len() as u32);
         let generation = self.slots.get(slot as usize).map_or(0, |slot| slot.generation);
         let name = Name { slot, generation };
-        poller.add(connection.socket.as_fd(), token(name), connection.state.interest())?;
+        let interest = connection.state.interest();
+        poller.add(connection.socket.as_fd(), token(name), interest)?;
         self.deadlines.set(slot, connection.state.deadline(), now);
+        let filled = Slot { generation, connection: Some(connection), interest };
         match self.slots.get_mut(slot as usize) {
             Some(place) => {
                 self.free.pop();
-                place.connection = Some(connection);
+                *place = filled;
             }
-            None => self.slots.push(Slot { generation, connection: Some(connection) }),
+            None => self.slots.push(filled),
         }
         Ok(name)
     }
 
-    /// The connection of that name, if it is still there.
-    pub fn get(&mut self, name: Name) -> Option<&mut Connection<N>> {
+    /// Lifts a connection out, if it is still there, to be [put back](Self::put_back) or [removed](Self::remove).
+    pub fn lift(&mut self, name: Name) -> Option<Connection<N>> {
         let slot = self.slots.get_mut(name.slot as usize)?;
-        if slot.generation == name.generation { slot.connection.as_mut() } else { None }
+        if slot.generation == name.generation { slot.connection.take() } else { None }
     }
 
-    /// Takes a connection out, for it to be answered, closed, or to wait for something else.
-    pub fn take(&mut self, name: Name, poller: &mut Poller) -> Option<Connection<N>> {
-        let slot = self.slots.get_mut(name.slot as usize)?;
-        if slot.generation != name.generation {
-            return None;
+    /// Puts a connection back that was lifted out. Its deadline stays, unless it now waits for another kind of thing.
+    ///
+    /// # Errors
+    /// The poller does not take the change; then the connection is closed.
+    pub fn put_back(
+        &mut self,
+        name: Name,
+        connection: Connection<N>,
+        now: Duration,
+        poller: &mut Poller,
+        token: u64,
+    ) -> io::Result<()> {
+        let Some(slot) = self.slots.get_mut(name.slot as usize) else { return Ok(()) };
+        let interest = connection.state.interest();
+        if interest != slot.interest {
+            if let Err(error) = poller.modify(connection.socket.as_fd(), token, interest) {
+                self.remove(name, connection, poller);
+                return Err(error);
+            }
+            slot.interest = interest;
         }
-        let connection = slot.connection.take()?;
-        slot.generation = slot.generation.wrapping_add(1) & GENERATIONS;
-        self.free.push(name.slot);
-        self.deadlines.clear(name.slot);
+        if self.deadlines.kind(name.slot) != Some(connection.state.deadline()) {
+            self.deadlines.set(name.slot, connection.state.deadline(), now);
+        }
+        slot.connection = Some(connection);
+        Ok(())
+    }
+
+    /// Closes a connection that was lifted out.
+    pub fn remove(&mut self, name: Name, connection: Connection<N>, poller: &mut Poller) {
         // it was added, so this does not fail; if it did, closing the descriptor would remove it all the same
         let _ = poller.remove(connection.socket.as_fd());
-        Some(connection)
+        drop(connection);
+        self.deadlines.clear(name.slot);
+        if let Some(slot) = self.slots.get_mut(name.slot as usize) {
+            slot.generation = slot.generation.wrapping_add(1) & GENERATIONS;
+            self.free.push(name.slot);
+        }
     }
 
     /// The time at which the next connection has waited too long.

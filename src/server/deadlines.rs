@@ -68,6 +68,11 @@ impl<const KINDS: usize> Deadlines<KINDS> {
         }
     }
 
+    /// The kind of deadline that a slot has.
+    pub fn kind(&self, slot: u32) -> Option<usize> {
+        self.links.get(slot as usize)?.kind
+    }
+
     /// The next deadline there is.
     pub fn next(&self) -> Option<Duration> {
         self.heads().map(|(due, _)| due).min()

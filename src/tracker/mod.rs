@@ -101,6 +101,11 @@ impl<const N: usize> Tracker<N> {
         self.walk_step
     }
 
+    /// When the next such step is due, in time since the start.
+    pub fn next_step(&self) -> Duration {
+        self.walk_step
+    }
+
     fn interval(&mut self) -> Interval {
         Interval::from_draw(self.random.next_u64())
     }
