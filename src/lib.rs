@@ -3,5 +3,6 @@
 //! The map of the house. Imports run one way: `main` -> [`server`] -> [`tracker`] -> [`features`], [`swarm`],
 //! [`stats`] -> [`wire`] -> [`limits`]; [`config`] stands beside them, and [`sys`] imports nothing of ours.
 
+pub mod config;
 pub mod limits;
 pub mod swarm;
