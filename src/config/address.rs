@@ -89,16 +89,30 @@ impl Groups {
     }
 }
 
-/// Reads at most `room` groups with colons between. A dotted quad, two groups long, is the last thing read; it may
-/// stand where `dotted_at` groups were read before it.
-fn scan_groups(text: &[u8], room: usize, dotted_at: impl Fn(usize) -> bool) -> Groups {
+/// Which side of a `::` groups stand on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Before,
+    Behind,
+}
+
+/// Reads at most `room` groups with colons between. A dotted quad, two groups long, is the last thing read.
+///
+/// As in the original, before the `::` a colon is skipped where there is one, in front of the first group too, and
+/// missed nowhere; what else could stand between two groups is no digit and ends them.
+fn scan_groups(text: &[u8], room: usize, side: Side) -> Groups {
     let mut groups = Groups::default();
-    let mut at = 0;
     while groups.count < room {
+        let mut at = groups.length;
+        match text.get(at) {
+            _ if side == Side::Behind && groups.count == 0 => {}
+            Some(b':') => at += 1,
+            _ if side == Side::Behind => break,
+            _ => {}
+        }
         let rest = text.get(at..).unwrap_or_default();
-        if dotted_at(groups.count)
-            && let Some((quad, length)) = scan_dotted(rest)
-        {
+        let quad_fits = if side == Side::Before { groups.count == 6 } else { groups.count + 2 <= room };
+        if quad_fits && let Some((quad, length)) = scan_dotted(rest) {
             groups.push((quad.to_bits() >> 16) as u16);
             groups.push((quad.to_bits() & 0xffff) as u16);
             groups.length = at + length;
@@ -107,23 +121,19 @@ fn scan_groups(text: &[u8], room: usize, dotted_at: impl Fn(usize) -> bool) -> G
         let Some((group, length)) = scan_group(rest) else { break };
         groups.push(group);
         groups.length = at + length;
-        if text.get(groups.length) != Some(&b':') {
-            break;
-        }
-        at = groups.length + 1;
     }
     groups
 }
 
 /// Reads an IPv6 address, or the dotted quad of an IPv4 one.
 fn scan_v6(text: &[u8]) -> Option<(Ipv6Addr, usize)> {
-    let before = scan_groups(text, 8, |count| count == 6);
+    let before = scan_groups(text, 8, Side::Before);
     if before.count == 8 {
         return Some((before.values.into(), before.length));
     }
     let behind = text.get(before.length..)?.strip_prefix(b"::")?;
     let room = 8 - before.count;
-    let after = scan_groups(behind, room, |count| count + 2 <= room);
+    let after = scan_groups(behind, room, Side::Behind);
     let mut values = before.values;
     for (value, group) in values.iter_mut().skip(8 - after.count).zip(after.values) {
         *value = group;
@@ -247,6 +257,7 @@ mod tests {
             ("1::2::3", "1::2", 4),
             ("1:2:::3", "1:2::", 5),
             ("::1:", "::1", 3),
+            (":1::2", "1::2", 5),
             ("1:2:3:4:5:6:1.2.3.4", "1:2:3:4:5:6:102:304", 19),
             ("1:2:3:4:5:6::1.2.3.4", "1:2:3:4:5:6:102:304", 20),
             ("1:2:3:4:5:6:7::1.2.3.4", "1:2:3:4:5:6:7:1", 16),

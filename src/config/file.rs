@@ -256,6 +256,24 @@ mod tests {
     }
 
     #[test]
+    fn the_sample_is_right_and_whole() {
+        let sample = include_str!("../../opentracker.conf.sample");
+        assert_eq!(read(sample.as_bytes(), Switches::default()), [], "all of it is commented out");
+        let mut keys = Vec::new();
+        for setting in sample.lines().filter_map(|line| line.strip_prefix('#')) {
+            if let Some((key, _)) = setting.split_once(' ').filter(|(key, _)| key.contains('.')) {
+                let list = if key == "access.blacklist" { AccessList::Black } else { AccessList::White };
+                let switches = Switches { accesslist: Some(list), ..ALL };
+                assert!(matches!(read(setting.as_bytes(), switches)[..], [Ok(_)]), "{setting}");
+                keys.push(key);
+            }
+        }
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys.len(), 14, "{keys:?}");
+    }
+
+    #[test]
     fn lines_that_say_nothing() {
         let text = b"\n   \n# x\n \t\x0b# x\n\0\n  \0foo\n\0listen.tcp x\n# x\0\n";
         assert_eq!(read(text, ALL), []);
