@@ -13,6 +13,7 @@
 //! - [`server`]: the loop: sockets, connections, deadlines
 //! - [`sys`]: the operating system, and all unsafe code
 
+pub mod config;
 pub mod features;
 pub mod limits;
 pub mod server;

@@ -7,6 +7,9 @@ use std::time::Duration;
 /// Seconds in the minute that ages are counted in.
 pub const MINUTE: u64 = 60;
 
+/// Bytes of a config file's line, its line feed among them; what is longer counts as several lines (as the original).
+pub const CONFIG_LINE_MAX: usize = 511;
+
 // ---- swarms -----------------------------------------------------------------------------------------------------
 
 /// Minutes after its last announce when a peer leaves its swarm (as the original).
