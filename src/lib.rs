@@ -5,3 +5,4 @@
 
 pub mod limits;
 pub mod swarm;
+pub mod sys;
