@@ -10,8 +10,8 @@
 //! One spin lock guards it all, since one thread does nearly all the allocating; system calls that give memory back are made
 //! outside of it. Nothing in here panics or allocates: out of memory is a null pointer.
 
+mod heap;
 mod pages;
-mod spans;
 #[cfg(test)]
 mod tests;
 
@@ -21,8 +21,8 @@ use std::hint::spin_loop;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use heap::{Heap, UNIT, units_of};
 use pages::{Leaving, PAGE, Piece};
-use spans::{Heap, class_of};
 
 /// Looks at a taken lock before the processor is offered to another thread. Its holder is done within some hundred
 /// instructions, unless it has been preempted.
@@ -84,8 +84,8 @@ impl Allocator {
     }
 
     #[inline]
-    fn alloc_small(&self, class: usize) -> *mut u8 {
-        let (object, slice) = self.with(|inner| (inner.heap.take(class), inner.leaving.slice()));
+    fn alloc_small(&self, units: usize, align: usize) -> *mut u8 {
+        let (object, slice) = self.with(|inner| (inner.heap.take(units, align), inner.leaving.slice()));
         if let Some(slice) = slice {
             slice.unmap();
         }
@@ -93,21 +93,34 @@ impl Allocator {
     }
 
     /// # Safety
-    /// `object` came from `alloc_small` of this allocator and is used no more.
+    /// `object` came from `alloc_small` of this allocator with as many units and is used no more.
     #[inline]
-    unsafe fn free_small(&self, object: *mut u8) {
-        let (emptied, slice) = self.with(|inner| {
+    unsafe fn free_small(&self, object: *mut u8, units: usize) {
+        let slice = self.with(|inner| {
             // SAFETY: passed on from our caller.
-            let emptied = unsafe { inner.heap.give(object) };
-            (emptied, inner.leaving.slice())
+            unsafe { inner.heap.give(object.addr(), units) };
+            inner.leaving.slice()
         });
-        if let Some(span) = emptied {
-            span.memory().discard();
-            self.with(|inner| inner.heap.store(span));
-        }
         if let Some(slice) = slice {
             slice.unmap();
         }
+    }
+
+    /// Changes the size of an object in its place; false if there is something behind it.
+    ///
+    /// # Safety
+    /// `object` came from `alloc_small` of this allocator with `old` units, and those beyond `new` are used no more.
+    unsafe fn resize_small(&self, object: *mut u8, old: usize, new: usize) -> bool {
+        let end = object.addr() + UNIT * old.min(new);
+        if new > old {
+            // SAFETY: passed on from our caller.
+            return self.with(|inner| unsafe { inner.heap.extend(end, new - old) });
+        }
+        if new < old {
+            // SAFETY: passed on from our caller.
+            self.with(|inner| unsafe { inner.heap.give(end, old - new) });
+        }
+        true
     }
 
     /// Lets go of a mapping, or the end of one: small ones at once, bigger ones slice by slice in the calls to come.
@@ -145,22 +158,22 @@ impl Default for Allocator {
     }
 }
 
-// SAFETY: objects come from spans or mappings that hold at least the layout's size at its alignment, and no two
-// overlap; `class_of` decides alike for every call with the same layout, so each goes back to where it came from.
+// SAFETY: objects come from the heap or are mappings, which hold at least the layout's size at its alignment, and no two
+// overlap; `units_of` decides alike for every call with the same layout, so each goes back to where it came from.
 unsafe impl GlobalAlloc for Allocator {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        match class_of(layout.size(), layout.align()) {
-            Some(class) => self.alloc_small(class),
+        match units_of(layout.size(), layout.align()) {
+            Some(units) => self.alloc_small(units, layout.align()),
             None => pages::map(layout.size(), layout.align()),
         }
     }
 
     #[inline]
     unsafe fn dealloc(&self, object: *mut u8, layout: Layout) {
-        match class_of(layout.size(), layout.align()) {
+        match units_of(layout.size(), layout.align()) {
             // SAFETY: the caller hands back an object of this layout, and such objects are made by `alloc_small`.
-            Some(_) => unsafe { self.free_small(object) },
+            Some(units) => unsafe { self.free_small(object, units) },
             // SAFETY: likewise, objects of such a layout are mappings of their own.
             None => self.free_big(unsafe { Piece::of(object, layout.size()) }),
         }
@@ -170,8 +183,8 @@ unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: passed on from our caller.
         let object = unsafe { self.alloc(layout) };
-        // A new mapping is zero already. A span's memory may have been used before.
-        if !object.is_null() && class_of(layout.size(), layout.align()).is_some() {
+        // A new mapping is zero already. The heap's memory may have been used before.
+        if !object.is_null() && units_of(layout.size(), layout.align()).is_some() {
             // SAFETY: the object has room for the layout's size.
             unsafe { object.write_bytes(0, layout.size()) };
         }
@@ -180,8 +193,9 @@ unsafe impl GlobalAlloc for Allocator {
 
     unsafe fn realloc(&self, object: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         let align = layout.align();
-        match (class_of(layout.size(), align), class_of(new_size, align)) {
-            (Some(old), Some(new)) if old == new => return object,
+        match (units_of(layout.size(), align), units_of(new_size, align)) {
+            // SAFETY: the object is of the heap and of so many units; the rest is passed on from our caller.
+            (Some(old), Some(new)) if unsafe { self.resize_small(object, old, new) } => return object,
             // SAFETY: both layouts are of mappings; the rest is passed on from our caller.
             (None, None) if align <= PAGE => return unsafe { self.resize_big(object, layout.size(), new_size) },
             _ => {}

@@ -8,7 +8,6 @@ use std::thread;
 
 use super::Allocator;
 use super::pages::{GRANULE, PAGE};
-use super::spans::class_of;
 
 /// xorshift64*: reproducible, and good enough to pick sizes.
 struct Random(u64);
@@ -27,7 +26,7 @@ impl Random {
             0..60 => self.below(600),
             60..85 => self.below(5_000),
             85..95 => self.below(40_000),
-            95..99 => 32_700 + self.below(140),
+            95..99 => 131_000 + self.below(140),
             _ => self.below(3_000_000),
         }
     }
@@ -151,22 +150,15 @@ fn churn(allocator: &Allocator, seed: u64, steps: usize, mut swap: impl FnMut(Ob
 }
 
 #[test]
-fn classes_hold_their_objects() {
+fn every_size_and_alignment() {
     let allocator = Allocator::new();
-    let mut last = 0;
-    for size in 1..=32_768 {
-        let class = class_of(size, 1).expect("a class");
-        assert!(class == last || class == last + 1, "{size}");
-        last = class;
-        for align in (0..16).map(|bits| 1 << bits) {
-            let layout = Layout::from_size_align(size, align).expect("a layout");
-            if size % 61 == 0 || size < 20 {
-                Object::new(&allocator, layout, 1, false).free(&allocator);
-            }
-        }
+    let mut objects = Vec::new();
+    for size in (1..2_000).chain((2_000..140_000).step_by(977)) {
+        let layout = Layout::from_size_align(size, 1 << (size % 19)).expect("a layout");
+        objects.push(Object::new(&allocator, layout, size as u8, false));
     }
-    assert_eq!(class_of(32_769, 1), None);
-    assert_eq!(class_of(1, 65_536), None);
+    check_overlap(&objects);
+    objects.into_iter().for_each(|object| object.free(&allocator));
 }
 
 #[test]
@@ -202,7 +194,7 @@ fn random_use_of_threads_that_exchange_objects() {
 #[test]
 fn recycled_memory_is_zeroed_on_demand() {
     let allocator = Allocator::new();
-    for size in [16, 48, 576, 4_096, 30_000, 32_768, 40_000, 1_000_000] {
+    for size in [16, 48, 576, 4_096, 30_000, 131_072, 140_000, 1_000_000] {
         let layout = Layout::from_size_align(size, 8).expect("a layout");
         for _ in 0..3 {
             // Enough to empty more spans than are kept, so that both kinds are used again.
