@@ -27,6 +27,9 @@ pub const SWARM_PAGE_MAX: usize = 18;
 /// Time between two steps of such a walk, so that it takes a small share of the processor.
 pub const WALK_PACE: Duration = Duration::from_millis(4);
 
+/// Bytes of a line of a state file that are looked at; it has some 60.
+pub const STATE_LINE_MAX: u64 = 1024;
+
 // ---- announces --------------------------------------------------------------------------------------------------
 
 /// Shortest announce interval told to clients, in seconds (as the original).
@@ -88,6 +91,11 @@ pub const UDP_REQUEST_MAX: usize = 2048;
 /// Bytes of receive buffer asked for each UDP socket: over 8,000 announces, which take 768 bytes of it each. The original keeps the system's default,
 /// which overflows at some 250.
 pub const UDP_RECEIVE_BUFFER: usize = 8 << 20;
+
+// ---- the operator ----------------------------------------------------------------------------------------------
+
+/// Addresses and networks that can be blessed; more are ignored (as the original).
+pub const BLESSINGS_MAX: usize = 64;
 
 // ---- the loop ---------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@
 pub mod connection_id;
 pub mod http;
 pub mod pages;
+pub mod state;
 pub mod udp;
 
 use crate::limits::{MINUTE, WALK_INTERVAL, WALK_PACE, WALK_SLICE};
