@@ -13,7 +13,7 @@ use harness::{Build, Starter, Tracker, hash, http, percent, splitmix, udp};
 const SEED: u64 = 20_210_823;
 
 /// Its length.
-const STEPS: u64 = 6000;
+const STEPS: u64 = 12_000;
 
 /// Clients' addresses. Two of them share a network, for the statistics of networks.
 const SOURCES: [[u8; 4]; 4] = [[127, 0, 0, 1], [127, 0, 0, 2], [127, 0, 3, 3], [127, 1, 0, 9]];

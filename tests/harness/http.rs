@@ -80,8 +80,20 @@ pub struct Client {
 impl Client {
     /// Connects, from `source` if one is given.
     pub fn connect(to: SocketAddr, source: Option<IpAddr>) -> std::io::Result<Self> {
+        Self::open(to, source, None)
+    }
+
+    /// Connects with a receive buffer of so many bytes: a client that lets much pile up at the other end.
+    pub fn connect_with_window(to: SocketAddr, source: Option<IpAddr>, bytes: usize) -> std::io::Result<Self> {
+        Self::open(to, source, Some(bytes))
+    }
+
+    fn open(to: SocketAddr, source: Option<IpAddr>, window: Option<usize>) -> std::io::Result<Self> {
         let family = if to.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
         let socket = rustix::net::socket(family, SocketType::STREAM, None)?;
+        if let Some(bytes) = window {
+            rustix::net::sockopt::set_socket_recv_buffer_size(&socket, bytes)?;
+        }
         if let Some(source) = source {
             rustix::net::bind(&socket, &SocketAddr::new(source, 0))?;
         }

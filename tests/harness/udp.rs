@@ -186,3 +186,26 @@ pub fn peers4(bytes: &[u8]) -> Vec<SocketAddr> {
     let peer = |p: &[u8]| SocketAddr::from(([p[0], p[1], p[2], p[3]], u16::from_be_bytes([p[4], p[5]])));
     bytes.chunks_exact(6).map(peer).collect()
 }
+
+/// Announces one leecher for each of many torrents, as fast as the tracker answers.
+#[track_caller]
+pub fn populate(client: &mut Client, hashes: impl IntoIterator<Item = [u8; 20]>) {
+    /// Announces on their way at a time: few enough for any socket's buffer.
+    const WINDOW: usize = 32;
+    let id = client.id();
+    let mut under_way = 0;
+    let answered = |client: &Client| {
+        let reply = client.receive(super::SOON).expect("an answer to an announce");
+        assert!(reply.len() > 20 && reply[..4] == [0, 0, 0, 1], "answer to an announce: {}", super::hex(&reply));
+    };
+    for hash in hashes {
+        let announce = Announce { numwant: 1, ..Announce::new(hash, 6881) };
+        client.send(&announce.packet(id));
+        under_way += 1;
+        if under_way == WINDOW {
+            (0..WINDOW / 2).for_each(|_| answered(client));
+            under_way -= WINDOW / 2;
+        }
+    }
+    (0..under_way).for_each(|_| answered(client));
+}
