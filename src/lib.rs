@@ -1,7 +1,61 @@
 //! opentracker: a BitTorrent tracker, a drop-in replacement of the C program of the same name.
 //!
-//! The map of the house. Imports run one way: `main` -> [`server`] -> [`tracker`] -> [`features`], [`swarm`],
+//! The map of the house. Imports run one way: `main` -> [`start`], [`server`] -> [`tracker`] -> [`features`], [`swarm`],
 //! [`stats`] -> [`wire`] -> [`limits`]; [`config`] stands beside them, and [`sys`] imports nothing of ours.
+//!
+//! - [`limits`]: every timeout, cap and buffer size
+//! - [`config`]: what the operator said, on the command line and in config files
+//! - [`wire`]: bytes to meaning and back
+//! - [`swarm`]: the state: torrents, their peers, and the choice of peers
+//! - [`stats`]: counters, and the pages made of them
+//! - [`features`]: the switches
+//! - [`tracker`]: the rules: what a request is answered with
+//! - [`start`]: what the operator said, carried out
+//! - [`server`]: the loop: sockets, connections, deadlines
+//! - [`sys`]: the operating system, and all unsafe code
 
+pub mod config;
+pub mod features;
 pub mod limits;
+pub mod server;
+pub mod start;
+pub mod stats;
 pub mod swarm;
+pub mod sys;
+pub mod tracker;
+pub mod wire;
+
+#[cfg(feature = "log-networks")]
+compile_error!("the switch log-networks does not compile, as in the original: what it names was never written");
+#[cfg(all(feature = "accesslist-black", feature = "accesslist-white"))]
+compile_error!("the switches accesslist-black and accesslist-white exclude each other");
+#[cfg(feature = "v6")]
+compile_error!("the switch v6 is not built yet");
+#[cfg(feature = "compression-gzip")]
+compile_error!("the switch compression-gzip is not built yet");
+#[cfg(feature = "compression-gzip-always")]
+compile_error!("the switch compression-gzip-always is not built yet");
+#[cfg(feature = "accesslist-black")]
+compile_error!("the switch accesslist-black is not built yet");
+#[cfg(feature = "accesslist-white")]
+compile_error!("the switch accesslist-white is not built yet");
+#[cfg(feature = "sync-live")]
+compile_error!("the switch sync-live is not built yet");
+#[cfg(feature = "restrict-stats")]
+compile_error!("the switch restrict-stats is not built yet");
+#[cfg(feature = "ip-from-query-string")]
+compile_error!("the switch ip-from-query-string is not built yet");
+#[cfg(feature = "ip-from-proxy")]
+compile_error!("the switch ip-from-proxy is not built yet");
+#[cfg(feature = "modest-fullscrapes")]
+compile_error!("the switch modest-fullscrapes is not built yet");
+#[cfg(feature = "log-numwant")]
+compile_error!("the switch log-numwant is not built yet");
+#[cfg(feature = "spot-woodpecker")]
+compile_error!("the switch spot-woodpecker is not built yet");
+#[cfg(feature = "fulllog-networks")]
+compile_error!("the switch fulllog-networks is not built yet");
+#[cfg(feature = "syslogs")]
+compile_error!("the switch syslogs is not built yet");
+#[cfg(feature = "keepalive")]
+compile_error!("the switch keepalive is not built yet");

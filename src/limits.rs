@@ -7,6 +7,9 @@ use std::time::Duration;
 /// Seconds in the minute that ages are counted in.
 pub const MINUTE: u64 = 60;
 
+/// Bytes of a config file's line, its line feed among them; what is longer counts as several lines (as the original).
+pub const CONFIG_LINE_MAX: usize = 511;
+
 // ---- swarms -----------------------------------------------------------------------------------------------------
 
 /// Minutes after its last announce when a peer leaves its swarm (as the original).
@@ -17,6 +20,15 @@ pub const TORRENT_TIMEOUT_MINUTES: u32 = 24 * 60;
 
 /// Time between the starts of two walks over all torrents, in which peers and torrents leave (as the original).
 pub const WALK_INTERVAL: Duration = Duration::from_secs(120);
+
+/// Torrents kept together at most. With so many a page stays under 1 KiB and takes a cache miss or two to search.
+pub const SWARM_PAGE_MAX: usize = 18;
+
+/// Time between two steps of such a walk, so that it takes a small share of the processor.
+pub const WALK_PACE: Duration = Duration::from_millis(4);
+
+/// Bytes of a line of a state file that are looked at; it has some 60.
+pub const STATE_LINE_MAX: u64 = 1024;
 
 // ---- announces --------------------------------------------------------------------------------------------------
 
@@ -51,3 +63,49 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a receiver may take to fetch its answer (as the original for long answers).
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+
+/// Bytes of a request that was too long that are read and thrown away before its connection is closed, so that the client gets to
+/// read the answer.
+pub const LINGER_MAX: usize = 1 << 20;
+
+/// How long a client is given to read such an answer and to close.
+pub const LINGER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Connections accepted from one listening socket in one turn of the loop.
+pub const ACCEPTS_A_TURN: usize = 64;
+
+/// How long accepting pauses when there are no descriptors left, unless one of ours gets free before.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
+
+// ---- UDP --------------------------------------------------------------------------------------------------------
+
+/// Datagrams received or sent in one call.
+pub const UDP_BATCH: usize = 64;
+
+/// Such batches from one socket in one turn of the loop.
+pub const UDP_BATCHES_A_TURN: usize = 4;
+
+/// Bytes of a datagram that are looked at: more than the longest request has.
+pub const UDP_REQUEST_MAX: usize = 2048;
+
+/// Bytes of receive buffer asked for each UDP socket: over 8,000 announces, which take 768 bytes of it each. The original keeps the system's default,
+/// which overflows at some 250.
+pub const UDP_RECEIVE_BUFFER: usize = 8 << 20;
+
+// ---- the operator ----------------------------------------------------------------------------------------------
+
+/// Addresses and networks that can be blessed; more are ignored (as the original).
+pub const BLESSINGS_MAX: usize = 64;
+
+// ---- the loop ---------------------------------------------------------------------------------------------------
+
+/// Events taken from the system in one turn.
+pub const EVENTS_A_TURN: usize = 256;
+
+// ---- statistics -------------------------------------------------------------------------------------------------
+
+/// Networks in each table of the busiest ones (as the original).
+pub const NETWORKS_LISTED: usize = 128;
+
+/// Torrents, peers or networks looked at in one turn for pages that are made of all of them: well under a millisecond.
+pub const WALK_SLICE: usize = 2000;

@@ -1,2 +1,56 @@
 //! The steps of a start, top to bottom.
-fn main() {}
+
+use opentracker::features::ADDRESS;
+use opentracker::server::Server;
+use opentracker::start::{Ended, Start, say, version};
+use opentracker::sys::alloc::Allocator;
+use opentracker::sys::clock::Clock;
+use opentracker::sys::signals::Signals;
+use opentracker::sys::{randomness, resources};
+use opentracker::tracker::{Now, Settings, Tracker};
+use std::process::ExitCode;
+
+/// Gives memory back to the system in small steps.
+#[global_allocator]
+static ALLOCATOR: Allocator = Allocator::new();
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(ended) => {
+            say(&ended.message);
+            ExitCode::from(ended.code)
+        }
+    }
+}
+
+fn run() -> Result<(), Ended> {
+    let clock = Clock::new()?;
+    let signals = Signals::new()?;
+    let mut start = Start::follow(std::env::args_os())?;
+    resources::raise_descriptor_limit();
+    let seed = seed()?;
+    start.drop_privileges()?;
+
+    let settings = Settings {
+        redirect_url: start.redirect_url.take(),
+        stats_path: std::mem::take(&mut start.stats_path),
+        version: version(),
+    };
+    let mut tracker = Tracker::<ADDRESS>::new(settings, seed);
+    if let Some(file) = &start.state_file {
+        let now = Now { unix: clock.unix_seconds(), up: clock.now() };
+        tracker.restore_from(file, now).iter().for_each(|warning| say(warning));
+    }
+    Server::new(clock, signals, start.sockets, tracker)?.run()?;
+    Ok(())
+}
+
+/// Random numbers from the system to draw others from.
+fn seed() -> Result<[u64; 2], Ended> {
+    let mut bytes = [[0; 8]; 2];
+    for half in &mut bytes {
+        randomness::fill(half)?;
+    }
+    Ok(bytes.map(u64::from_ne_bytes))
+}

@@ -1,0 +1,325 @@
+//! The command line, read as GNU getopt reads it: word by word, clusters of letters peeled one at a time, words that
+//! are no options skipped, and nothing read before the caller asks for it.
+//!
+//! getopts holds the table of options and says of each letter whether it is one and takes a value. It cannot do the
+//! walk: it reads a whole line at once, in UTF-8, and keeps no order between options.
+
+use std::ffi::{OsStr, OsString};
+use std::net::{IpAddr, SocketAddr};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use getopts::{Fail, Options};
+
+use super::{AccessList, Directive, Permissions, Switches, Transport, address};
+
+/// The command line makes no sense: print [`usage`] on stderr, exit 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage;
+
+/// The rest of a command line. Iterating yields directives in the order given; stop at the first [`Usage`].
+pub struct Cli<I> {
+    words: I,
+    /// What is left of a word of several options, without its dash.
+    cluster: Vec<u8>,
+    options: Options,
+    switches: Switches,
+    /// Where the ports that follow are bound.
+    address: IpAddr,
+    /// `--` was read: only words are left.
+    ended: bool,
+}
+
+impl<I: Iterator<Item = OsString>> Cli<I> {
+    /// Starts on the words behind the program's name.
+    pub fn new(words: impl IntoIterator<IntoIter = I>, switches: Switches) -> Self {
+        let mut options = Options::new();
+        for letter in ["i", "p", "A", "P", "d", "u", "r", "s", "f", "l"] {
+            options.optopt(letter, "", "", "");
+        }
+        match switches.accesslist {
+            Some(AccessList::White) => options.optopt("w", "", "", ""),
+            Some(AccessList::Black) => options.optopt("b", "", "", ""),
+            None => &mut options,
+        };
+        options.optflag("v", "", "").optflag("h", "", "");
+        Self {
+            words: words.into_iter(),
+            cluster: Vec::new(),
+            options,
+            switches,
+            address: switches.any_address(),
+            ended: false,
+        }
+    }
+
+    /// Makes sure that `cluster` holds the next option. `false`: there is none.
+    fn find_option(&mut self) -> bool {
+        while self.cluster.is_empty() && !self.ended {
+            match self.words.next().map(OsString::into_vec).as_deref() {
+                None | Some(b"--") => self.ended = true,
+                Some([b'-', letters @ ..]) => self.cluster = letters.to_vec(),
+                Some(_) => {}
+            }
+        }
+        !self.cluster.is_empty()
+    }
+
+    /// Whether this option takes a value.
+    fn takes_value(&self, letter: u8) -> Result<bool, Usage> {
+        // a second dash would be the end of the options to getopts
+        if !letter.is_ascii_alphabetic() {
+            return Err(Usage);
+        }
+        match self.options.parse([format!("-{}", char::from(letter))]) {
+            Ok(_) => Ok(false),
+            Err(Fail::ArgumentMissing(_)) => Ok(true),
+            Err(_) => Err(Usage),
+        }
+    }
+
+    fn option(&mut self) -> Result<Directive, Usage> {
+        let letter = self.cluster.remove(0);
+        if !self.takes_value(letter)? {
+            return if letter == b'v' { Ok(Directive::Version) } else { Ok(Directive::Help) };
+        }
+        let mut value = std::mem::take(&mut self.cluster);
+        if value.is_empty() {
+            value = self.words.next().ok_or(Usage)?.into_vec();
+        }
+        self.directive(letter, value).ok_or(Usage)
+    }
+
+    fn directive(&mut self, letter: u8, value: Vec<u8>) -> Option<Directive> {
+        let endpoint = |text: &[u8]| address::port(text).map(|port| SocketAddr::new(self.address, port));
+        Some(match letter {
+            b'i' => {
+                self.address = address::address(&value)?;
+                Directive::Address(self.address)
+            }
+            b'p' => Directive::Bind(Transport::Tcp, endpoint(&value)?),
+            b'P' => Directive::Bind(Transport::Udp, endpoint(&value)?),
+            b's' if self.switches.sync_live => Directive::LiveSyncListen(endpoint(&value)?),
+            b'A' => Directive::Bless(address::network(&value, self.switches.v6)?, Permissions::ALL),
+            b'd' => Directive::RootDirectory(OsString::from_vec(value)),
+            b'u' => Directive::User(OsString::from_vec(value)),
+            b'r' => Directive::RedirectUrl(value),
+            b'l' => Directive::StateFile(OsString::from_vec(value)),
+            b'f' => Directive::Include(OsString::from_vec(value)),
+            b'b' | b'w' => Directive::AccessListFile(OsString::from_vec(value)),
+            _ => return None,
+        })
+    }
+}
+
+impl<I: Iterator<Item = OsString>> Iterator for Cli<I> {
+    type Item = Result<Directive, Usage>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.find_option().then(|| self.option())
+    }
+}
+
+/// The usage line (as the original): it names `-s` in every build, and an access list only where there is one.
+pub fn usage(program: &OsStr, switches: &Switches) -> Vec<u8> {
+    let list: &[u8] = match switches.accesslist {
+        Some(AccessList::White) => b" [-w whitelistfile]",
+        Some(AccessList::Black) => b" [-b blacklistfile]",
+        None => b"",
+    };
+    [b"Usage: ", program.as_bytes(), USAGE_OPTIONS, list, b"\n"].concat()
+}
+
+/// The text of `-h` (as the original): the usage line, then a line an option and an example.
+pub fn help(program: &OsStr, switches: &Switches) -> Vec<u8> {
+    let list: &[u8] = match switches.accesslist {
+        Some(AccessList::White) => b"\t-w file   specify whitelist file.\n",
+        Some(AccessList::Black) => b"\t-b file   specify blacklist file.\n",
+        None => b"",
+    };
+    [&usage(program, switches), HELP_OPTIONS, list, HELP_EXAMPLE].concat()
+}
+
+const USAGE_OPTIONS: &[u8] =
+    b" [-i ip] [-p port] [-P port] [-r redirect] [-d dir] [-u user] [-A ip] [-f config] [-s livesyncport]";
+
+// "redirecturlspecify" is the original's
+const HELP_OPTIONS: &[u8] = b"\
+\t-f config include and execute the config file
+\t-i ip     specify ip to bind to (default: *, you may specify more than one)
+\t-p port   specify tcp port to bind to (default: 6969, you may specify more than one)
+\t-P port   specify udp port to bind to (default: 6969, you may specify more than one)
+\t-r redirecturlspecify url where / should be redirected to (default none)
+\t-d dir    specify directory to try to chroot to (default: \".\")
+\t-u user   specify user under whose privileges opentracker should run (default: \"nobody\")
+\t-A ip     bless an ip address as admin address (e.g. to allow syncs from this address)
+";
+
+const HELP_EXAMPLE: &[u8] =
+    b"\nExample:   ./opentracker -i 127.0.0.1 -p 6969 -P 6969 -f ./opentracker.conf -i 10.1.1.23 -p 2710 -p 80\n";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn cli(words: &[&[u8]], switches: Switches) -> Vec<Result<Directive, Usage>> {
+        let words: Vec<_> = words.iter().map(|word| OsString::from_vec(word.to_vec())).collect();
+        Cli::new(words, switches).collect()
+    }
+
+    fn plain(line: &str) -> Vec<Result<Directive, Usage>> {
+        let words: Vec<_> = line.split(' ').map(str::as_bytes).collect();
+        cli(&words, Switches::default())
+    }
+
+    fn bind(transport: Transport, at: &str) -> Result<Directive, Usage> {
+        Ok(Directive::Bind(transport, at.parse().unwrap()))
+    }
+
+    const WHITE: Switches = Switches {
+        accesslist: Some(AccessList::White),
+        sync_live: false,
+        restrict_stats: false,
+        ip_from_proxy: false,
+        v6: false,
+    };
+    const BLACK: Switches = Switches { accesslist: Some(AccessList::Black), ..WHITE };
+
+    #[test]
+    fn what_comes_first() {
+        // what the original does first with each line
+        let table = [
+            ("-v", Ok(Directive::Version)),
+            ("-vx", Ok(Directive::Version)),
+            ("-v -x", Ok(Directive::Version)),
+            ("-v=3", Ok(Directive::Version)),
+            ("-vp", Ok(Directive::Version)),
+            ("-hv", Ok(Directive::Help)),
+            ("left -v", Ok(Directive::Version)),
+            ("- -v", Ok(Directive::Version)),
+            (" -v", Ok(Directive::Version)),
+            ("-x", Err(Usage)),
+            ("-xv", Err(Usage)),
+            ("left -x", Err(Usage)),
+            ("--v", Err(Usage)),
+            ("--version", Err(Usage)),
+            ("-: -v", Err(Usage)),
+            ("-?", Err(Usage)),
+            ("-W x", Err(Usage)),
+            ("-p", Err(Usage)),
+            ("-i", Err(Usage)),
+            ("-p abc", Err(Usage)),
+            ("-p +80", Err(Usage)),
+            ("-p ", Err(Usage)),
+            ("-i nonsense", Err(Usage)),
+            ("-i [::1]", Err(Usage)),
+            ("-A 1.2.3", Err(Usage)),
+            ("-s 9696", Err(Usage)),
+            ("-s", Err(Usage)),
+            ("-w list", Err(Usage)),
+            ("-b list", Err(Usage)),
+            ("-r -- -x", Ok(Directive::RedirectUrl(b"--".to_vec()))),
+            ("-rfoo", Ok(Directive::RedirectUrl(b"foo".to_vec()))),
+            ("-r ", Ok(Directive::RedirectUrl(Vec::new()))),
+            ("-d /x", Ok(Directive::RootDirectory("/x".into()))),
+            ("-u root", Ok(Directive::User("root".into()))),
+            ("-l state", Ok(Directive::StateFile("state".into()))),
+            ("-f -v", Ok(Directive::Include("-v".into()))),
+            ("-A ::1%eth9", Ok(Directive::Bless("::1/128".parse().unwrap(), Permissions::ALL))),
+            ("-A10.0.0.0/8", Ok(Directive::Bless("10.0.0.0/8".parse().unwrap(), Permissions::ALL))),
+        ];
+        for (line, wanted) in table {
+            assert_eq!(plain(line).first(), Some(&wanted), "{line}");
+        }
+        for line in ["", "left over", "--", "-- -x", "left -- -x -v", "-"] {
+            assert_eq!(plain(line), [], "{line}");
+        }
+    }
+
+    #[test]
+    fn ports_are_bound_at_the_address_before_them() {
+        assert_eq!(
+            plain("-p 1 -i 1.2.3.4x -p80x -P 65536 rest -vi ::1 -p0"),
+            [
+                bind(Transport::Tcp, "0.0.0.0:1"),
+                Ok(Directive::Address("1.2.3.4".parse().unwrap())),
+                bind(Transport::Tcp, "1.2.3.4:80"),
+                bind(Transport::Udp, "1.2.3.4:6553"),
+                Ok(Directive::Version),
+                Ok(Directive::Address("::1".parse().unwrap())),
+                bind(Transport::Tcp, "[::1]:0"),
+            ]
+        );
+        let v6 = Switches { v6: true, ..Switches::default() };
+        assert_eq!(cli(&[b"-p", b"1"], v6), [bind(Transport::Tcp, "[::]:1")]);
+    }
+
+    #[test]
+    fn switches_bring_options() {
+        let list = [Ok(Directive::AccessListFile("l".into()))];
+        assert_eq!(cli(&[b"-w", b"l"], WHITE), list);
+        assert_eq!(cli(&[b"-bl"], BLACK), list);
+        assert_eq!(cli(&[b"-w", b"l"], BLACK), [Err(Usage)]);
+        assert_eq!(cli(&[b"-b", b"l"], WHITE), [Err(Usage)]);
+        let sync = Switches { sync_live: true, ..Switches::default() };
+        assert_eq!(
+            cli(&[b"-i", b"10.0.0.1", b"-s", b"9"], sync).last(),
+            Some(&Ok(Directive::LiveSyncListen("10.0.0.1:9".parse().unwrap())))
+        );
+        assert_eq!(cli(&[b"-s", b"x"], sync), [Err(Usage)]);
+    }
+
+    #[test]
+    fn arguments_are_bytes() {
+        let bytes = OsString::from_vec(b"\xff\xfe".to_vec());
+        assert_eq!(cli(&[b"\xff", b"-d\xff\xfe"], Switches::default()), [Ok(Directive::RootDirectory(bytes.clone()))]);
+        assert_eq!(cli(&[b"-l", b"\xff\xfe"], Switches::default()), [Ok(Directive::StateFile(bytes))]);
+        assert_eq!(cli(&[b"-\xff"], Switches::default()), [Err(Usage)]);
+        assert_eq!(cli(&[b"-v\xff"], Switches::default()), [Ok(Directive::Version), Err(Usage)]);
+    }
+
+    #[test]
+    fn words_are_read_when_they_are_needed() {
+        let mut words = ["-v", "-x"].iter().map(OsString::from);
+        let mut cli = Cli::new(words.by_ref(), Switches::default());
+        assert_eq!(cli.next(), Some(Ok(Directive::Version)));
+        assert_eq!(words.next(), Some("-x".into()));
+    }
+
+    #[test]
+    fn texts() {
+        let line = "Usage: ./opentracker [-i ip] [-p port] [-P port] [-r redirect] [-d dir] [-u user] [-A ip] \
+                    [-f config] [-s livesyncport]";
+        let program = OsStr::new("./opentracker");
+        assert_eq!(usage(program, &Switches::default()), format!("{line}\n").into_bytes());
+        assert_eq!(usage(program, &WHITE), format!("{line} [-w whitelistfile]\n").into_bytes());
+        assert_eq!(usage(program, &BLACK), format!("{line} [-b blacklistfile]\n").into_bytes());
+        assert!(usage(OsStr::from_bytes(b"\xff"), &BLACK).starts_with(b"Usage: \xff [-i"));
+
+        let lines = |switches: &Switches| -> Vec<String> {
+            String::from_utf8(help(program, switches)).unwrap().lines().map(str::to_owned).collect()
+        };
+        let plain = lines(&Switches::default());
+        assert_eq!(plain.len(), 11);
+        assert_eq!(plain.first().unwrap(), line);
+        assert_eq!(plain.get(5).unwrap(), "\t-r redirecturlspecify url where / should be redirected to (default none)");
+        assert_eq!(plain.get(9).unwrap(), "");
+        assert_eq!(lines(&WHITE).get(9).unwrap(), "\t-w file   specify whitelist file.");
+        assert_eq!(lines(&BLACK).get(9).unwrap(), "\t-b file   specify blacklist file.");
+        assert!(plain.last().unwrap().starts_with("Example:   ./opentracker -i 127.0.0.1 -p 6969"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(words: Vec<Vec<u8>>, near in "(-[a-zA-Z:]{1,3} ?[0-9.:]{0,8} ){0,6}", sync_live: bool) {
+            for accesslist in [None, Some(AccessList::White), Some(AccessList::Black)] {
+                let switches = Switches { accesslist, sync_live, ..Switches::default() };
+                let near: Vec<_> = near.split(' ').map(|word| word.as_bytes().to_vec()).collect();
+                for words in [&words, &near] {
+                    let read = Cli::new(words.iter().cloned().map(OsString::from_vec), switches).count();
+                    prop_assert!(read <= words.iter().map(Vec::len).sum());
+                }
+            }
+        }
+    }
+}

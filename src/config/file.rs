@@ -1,0 +1,323 @@
+//! The config file: one directive a line. A line that makes no sense is reported and passed over; a config file knows
+//! no include.
+//!
+//! Lines are what C's `fgets` makes of them: pieces of at most [`CONFIG_LINE_MAX`] bytes, each ending at its first NUL.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use super::address::{self, is_space};
+use super::{AccessList, Directive, LIVE_SYNC_PORT, Permissions, Switches, TRACKER_PORT, Transport};
+use crate::limits::CONFIG_LINE_MAX;
+
+/// A line that was passed over: leading white space kept, trailing white space cut.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// The key is not known in this build, or has no value.
+    Unhandled(Vec<u8>),
+    /// The value makes no sense.
+    Parse(Vec<u8>),
+}
+
+impl Problem {
+    /// The message for stderr, with its line feed (as the original). Print it and go on.
+    pub fn message(&self) -> Vec<u8> {
+        let (what, line): (&[u8], _) = match self {
+            Self::Unhandled(line) => (b"Unhandled line in config file: ", line),
+            Self::Parse(line) => (b"Parse error in config file: ", line),
+        };
+        [what, line, b"\n"].concat()
+    }
+}
+
+/// The message for a file that [`open`] failed on, without a line feed (as the original). Print it and go on.
+pub fn cannot_open(name: &OsStr) -> Vec<u8> {
+    [b"Warning: Can't open config file: ", name.as_bytes(), b"."].concat()
+}
+
+/// Opens a config file. What fails later, while reading, ends the file where it is (as the original).
+pub fn open(name: &OsStr, switches: Switches) -> io::Result<ConfigFile<BufReader<File>>> {
+    Ok(ConfigFile::new(BufReader::new(File::open(name)?), switches))
+}
+
+/// The rest of a config file. Iterating reads on to the next line that says something.
+pub struct ConfigFile<R> {
+    reader: R,
+    switches: Switches,
+}
+
+impl<R: BufRead> ConfigFile<R> {
+    /// Reads lines from anywhere.
+    pub fn new(reader: R, switches: Switches) -> Self {
+        Self { reader, switches }
+    }
+}
+
+impl<R: BufRead> Iterator for ConfigFile<R> {
+    type Item = Result<Directive, Problem>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut line = Vec::with_capacity(CONFIG_LINE_MAX);
+        loop {
+            line.clear();
+            let mut piece = self.reader.by_ref().take(CONFIG_LINE_MAX as u64);
+            if !matches!(piece.read_until(b'\n', &mut line), Ok(1..)) {
+                return None;
+            }
+            if let Some(said) = read_line(&line, &self.switches) {
+                return Some(said);
+            }
+        }
+    }
+}
+
+/// Why a line yields no directive.
+enum Fault {
+    Unhandled,
+    Parse,
+}
+
+/// Reads one line; `None` if it says nothing.
+fn read_line(line: &[u8], switches: &Switches) -> Option<Result<Directive, Problem>> {
+    let line = line.split(|byte| *byte == 0).next().unwrap_or_default();
+    let end = line.iter().rposition(|byte| !is_space(*byte))? + 1;
+    let line = line.get(..end)?;
+    let said = skip_space(line);
+    if said.starts_with(b"#") {
+        return None;
+    }
+    match directive(said, switches) {
+        Ok(directive) => directive.map(Ok),
+        Err(Fault::Unhandled) => Some(Err(Problem::Unhandled(line.to_vec()))),
+        Err(Fault::Parse) => Some(Err(Problem::Parse(line.to_vec()))),
+    }
+}
+
+/// Reads a line that is trimmed on both sides. `Ok(None)`: a number that is none, which changes nothing.
+fn directive(said: &[u8], switches: &Switches) -> Result<Option<Directive>, Fault> {
+    // trimmed, so where white space follows the key, a value follows that
+    let space = said.iter().position(|byte| is_space(*byte)).ok_or(Fault::Unhandled)?;
+    let (key, behind) = said.split_at_checked(space).ok_or(Fault::Unhandled)?;
+    let value = skip_space(behind);
+    let text = || OsString::from_vec(value.to_vec());
+    let bind =
+        |transport| address::endpoint(value, TRACKER_PORT).map(|at| Directive::Bind(transport, at)).ok_or(Fault::Parse);
+    // exactly one blank, then the address
+    let bless = |permissions| {
+        let net = behind.get(1..).and_then(|text| address::network(text, switches.v6)).ok_or(Fault::Parse)?;
+        Ok(Directive::Bless(net, permissions))
+    };
+    Ok(Some(match key {
+        b"tracker.rootdir" => Directive::RootDirectory(text()),
+        b"tracker.user" => Directive::User(text()),
+        b"tracker.redirect_url" => Directive::RedirectUrl(value.to_vec()),
+        b"listen.tcp_udp" => bind(Transport::TcpAndUdp)?,
+        b"listen.tcp" => bind(Transport::Tcp)?,
+        b"listen.udp" => bind(Transport::Udp)?,
+        b"listen.udp.workers" => return Ok(address::number(value).map(Directive::UdpWorkers)),
+        b"access.whitelist" if switches.accesslist == Some(AccessList::White) => Directive::AccessListFile(text()),
+        b"access.blacklist" if switches.accesslist == Some(AccessList::Black) => Directive::AccessListFile(text()),
+        b"access.stats" if switches.restrict_stats => bless(Permissions::STATS)?,
+        b"access.stats_path" => Directive::StatsPath(value.to_vec()),
+        b"access.proxy" if switches.ip_from_proxy => bless(Permissions::PROXY)?,
+        b"livesync.cluster.node_ip" if switches.sync_live => bless(Permissions::SYNC)?,
+        b"livesync.cluster.listen" if switches.sync_live => {
+            address::endpoint(value, LIVE_SYNC_PORT).map(Directive::LiveSyncListen).ok_or(Fault::Parse)?
+        }
+        _ => return Err(Fault::Unhandled),
+    }))
+}
+
+fn skip_space(text: &[u8]) -> &[u8] {
+    let start = text.iter().position(|byte| !is_space(*byte)).unwrap_or(text.len());
+    text.get(start..).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const ALL: Switches = Switches {
+        accesslist: Some(AccessList::White),
+        sync_live: true,
+        restrict_stats: true,
+        ip_from_proxy: true,
+        v6: false,
+    };
+
+    fn read(text: &[u8], switches: Switches) -> Vec<Result<Directive, Problem>> {
+        ConfigFile::new(text, switches).collect()
+    }
+
+    fn messages(text: &[u8], switches: Switches) -> String {
+        let problems = ConfigFile::new(text, switches).filter_map(Result::err);
+        problems.map(|problem| String::from_utf8(problem.message()).unwrap()).collect()
+    }
+
+    fn bless(net: &str, permissions: Permissions) -> Option<Directive> {
+        Some(Directive::Bless(net.parse().unwrap(), permissions))
+    }
+
+    #[test]
+    fn every_key() {
+        let bind = |transport, at: &str| Some(Directive::Bind(transport, at.parse().unwrap()));
+        let table = [
+            ("tracker.rootdir\t/srv", Some(Directive::RootDirectory("/srv".into()))),
+            ("tracker.user nobody", Some(Directive::User("nobody".into()))),
+            ("tracker.redirect_url   https://a/ b  ", Some(Directive::RedirectUrl(b"https://a/ b".to_vec()))),
+            ("listen.tcp_udp 127.0.0.1", bind(Transport::TcpAndUdp, "127.0.0.1:6969")),
+            (" listen.tcp\x0b[::1]:80 #", bind(Transport::Tcp, "[::1]:80")),
+            ("listen.udp ::1.80", bind(Transport::Udp, "[::1]:80")),
+            ("listen.udp.workers  4x", Some(Directive::UdpWorkers(4))),
+            ("listen.udp.workers 0", Some(Directive::UdpWorkers(0))),
+            ("listen.udp.workers x", None),
+            ("listen.udp.workers -1", None),
+            ("access.whitelist l", Some(Directive::AccessListFile("l".into()))),
+            ("access.stats 1.2.3.4x", bless("1.2.3.4/32", Permissions::STATS)),
+            ("access.stats\t::1", bless("::1/128", Permissions::STATS)),
+            ("access.stats_path  a/b", Some(Directive::StatsPath(b"a/b".to_vec()))),
+            ("access.proxy 10.0.0.1/8", bless("10.0.0.0/8", Permissions::PROXY)),
+            ("livesync.cluster.node_ip 10.0.0.1", bless("10.0.0.1/32", Permissions::SYNC)),
+            ("livesync.cluster.listen 10.0.0.1", Some(Directive::LiveSyncListen("10.0.0.1:9696".parse().unwrap()))),
+            ("livesync.cluster.listen 10.0.0.1:5", Some(Directive::LiveSyncListen("10.0.0.1:5".parse().unwrap()))),
+        ];
+        for (line, wanted) in table {
+            let wanted: Vec<_> = wanted.into_iter().map(Ok).collect();
+            assert_eq!(read(line.as_bytes(), ALL), wanted, "{line}");
+            assert_eq!(read(format!("{line}\n").as_bytes(), ALL), wanted, "{line}");
+        }
+        let black = Switches { accesslist: Some(AccessList::Black), v6: true, ..ALL };
+        assert_eq!(read(b"access.blacklist l", black), [Ok(Directive::AccessListFile("l".into()))]);
+        assert_eq!(
+            read(b"access.stats 1.2.3.4", black),
+            [Ok(bless("::ffff:1.2.3.4/128", Permissions::STATS).unwrap())]
+        );
+        assert_eq!(read(b"access.whitelist l", black), [Err(Problem::Unhandled(b"access.whitelist l".to_vec()))]);
+    }
+
+    #[test]
+    fn keys_of_switches_that_are_off() {
+        let lines = "access.whitelist x\naccess.blacklist x\naccess.stats 1.2.3.4\naccess.proxy 1.2.3.4\n\
+                     livesync.cluster.node_ip 1.2.3.4\nlivesync.cluster.listen 1.2.3.4\n";
+        let wanted: String = lines.lines().map(|line| format!("Unhandled line in config file: {line}\n")).collect();
+        assert_eq!(messages(lines.as_bytes(), Switches::default()), wanted);
+    }
+
+    #[test]
+    fn unhandled_lines() {
+        // line, as it is reported
+        let table: [(&[u8], &[u8]); 17] = [
+            (b"no.such.option 1", b"no.such.option 1"),
+            (b"   no.such  thing   ", b"   no.such  thing"),
+            (b"\t\x0bno.such\x0b\x0c \r\n", b"\t\x0bno.such"),
+            (b"no.such\rthing\r\n", b"no.such\rthing"),
+            (b"tracker.user", b"tracker.user"),
+            (b"tracker.user  \t ", b"tracker.user"),
+            (b"tracker.user\0 x", b"tracker.user"),
+            (b"tracker.userx y", b"tracker.userx y"),
+            (b"listen.tcp=127.0.0.1", b"listen.tcp=127.0.0.1"),
+            (b"Listen.tcp 127.0.0.1", b"Listen.tcp 127.0.0.1"),
+            (b"listen.tcp\xa0127.0.0.1", b"listen.tcp\xa0127.0.0.1"),
+            (b"listen.udp.workers", b"listen.udp.workers"),
+            (b"access.stats ", b"access.stats"),
+            (b"f /etc/conf", b"f /etc/conf"),
+            (b"\x1ffoo\x1f", b"\x1ffoo\x1f"),
+            (b"\xa0", b"\xa0"),
+            (b"no\0such", b"no"),
+        ];
+        for (line, reported) in table {
+            assert_eq!(read(line, ALL), [Err(Problem::Unhandled(reported.to_vec()))], "{line:?}");
+        }
+    }
+
+    #[test]
+    fn bad_values() {
+        let table: [(&[u8], &[u8]); 13] = [
+            (b"listen.udp nonsense", b"listen.udp nonsense"),
+            (b"listen.udp 127.0.0.1:", b"listen.udp 127.0.0.1:"),
+            (b"\t listen.tcp   x y  \t", b"\t listen.tcp   x y"),
+            (b"listen.tcp \xa0127.0.0.1", b"listen.tcp \xa0127.0.0.1"),
+            (b"listen.tcp x\0y", b"listen.tcp x"),
+            (b"access.stats  1.2.3.4", b"access.stats  1.2.3.4"),
+            (b"access.stats \t1.2.3.4", b"access.stats \t1.2.3.4"),
+            (b"access.stats [1.2.3.4]", b"access.stats [1.2.3.4]"),
+            (b"access.stats x", b"access.stats x"),
+            (b"access.stats 1.2.3.4/33", b"access.stats 1.2.3.4/33"),
+            (b"access.proxy 1.2.3", b"access.proxy 1.2.3"),
+            (b"livesync.cluster.node_ip  ::1", b"livesync.cluster.node_ip  ::1"),
+            (b"livesync.cluster.listen :1", b"livesync.cluster.listen :1"),
+        ];
+        for (line, reported) in table {
+            assert_eq!(read(line, ALL), [Err(Problem::Parse(reported.to_vec()))], "{line:?}");
+        }
+    }
+
+    #[test]
+    fn the_sample_is_right_and_whole() {
+        let sample = include_str!("../../opentracker.conf.sample");
+        assert_eq!(read(sample.as_bytes(), Switches::default()), [], "all of it is commented out");
+        let mut keys = Vec::new();
+        for setting in sample.lines().filter_map(|line| line.strip_prefix('#')) {
+            if let Some((key, _)) = setting.split_once(' ').filter(|(key, _)| key.contains('.')) {
+                let list = if key == "access.blacklist" { AccessList::Black } else { AccessList::White };
+                let switches = Switches { accesslist: Some(list), ..ALL };
+                assert!(matches!(read(setting.as_bytes(), switches)[..], [Ok(_)]), "{setting}");
+                keys.push(key);
+            }
+        }
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys.len(), 14, "{keys:?}");
+    }
+
+    #[test]
+    fn lines_that_say_nothing() {
+        let text = b"\n   \n# x\n \t\x0b# x\n\0\n  \0foo\n\0listen.tcp x\n# x\0\n";
+        assert_eq!(read(text, ALL), []);
+    }
+
+    #[test]
+    fn long_lines_are_several() {
+        let lengths = |text: &[u8]| -> Vec<usize> {
+            let line = |problem| match problem {
+                Err(Problem::Unhandled(line) | Problem::Parse(line)) => line.len(),
+                Ok(_) => 0,
+            };
+            ConfigFile::new(text, ALL).map(line).collect()
+        };
+        let x = |length| vec![b'x'; length];
+        assert_eq!(lengths(&x(510)), [510]);
+        assert_eq!(lengths(&x(511)), [511]);
+        assert_eq!(lengths(&[x(511), b"\nx\n".to_vec()].concat()), [511, 1]);
+        assert_eq!(lengths(&x(512)), [511, 1]);
+        assert_eq!(lengths(&x(1023)), [511, 511, 1]);
+        // white space where a line is cut, a comment that runs over, a NUL that ends a piece only
+        assert_eq!(lengths(&[x(500), vec![b' '; 30], x(1)].concat()), [500, 20]);
+        assert_eq!(lengths(&[b"#".to_vec(), x(511)].concat()), [1]);
+        assert_eq!(lengths(&[x(1), vec![0], x(600), b"\n".to_vec()].concat()), [1, 91]);
+    }
+
+    #[test]
+    fn files_that_are_missing_or_unreadable() {
+        let missing = OsStr::from_bytes(b"/nonexistent/\xff.conf");
+        assert!(open(missing, ALL).is_err());
+        assert_eq!(cannot_open(missing), b"Warning: Can't open config file: /nonexistent/\xff.conf.");
+        assert_eq!(open(OsStr::new("/"), ALL).map(Iterator::count).ok(), Some(0), "a directory opens and has no lines");
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(text: Vec<u8>, near in "((listen|access|livesync)\\.[a-z_.]{1,20}[ \t][0-9.:]{0,9}\n){0,4}") {
+            for switches in [Switches::default(), ALL] {
+                for text in [text.as_slice(), near.as_bytes()] {
+                    for problem in ConfigFile::new(text, switches).filter_map(Result::err) {
+                        prop_assert!(problem.message().ends_with(b"\n"));
+                    }
+                }
+            }
+        }
+    }
+}

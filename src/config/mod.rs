@@ -1,0 +1,126 @@
+//! What the operator said. Command line and config file are one grammar: both yield [`Directive`]s, and the caller
+//! applies each before it asks for the next, so that `-v -x` ends at the version and never sees the bad option.
+//!
+//! Nothing here prints, binds or looks anything up; only [`file::open`] touches the system. Which options and keys
+//! exist depends on [`Switches`], an argument, so that one build can test all faces.
+
+pub mod address;
+pub mod cli;
+pub mod file;
+
+use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::BitOr;
+
+use ipnet::IpNet;
+
+/// Port of the tracker where none is named (as the original).
+pub const TRACKER_PORT: u16 = 6969;
+
+/// Port of the live sync where none is named (as the original).
+pub const LIVE_SYNC_PORT: u16 = 9696;
+
+/// What an access list means in this build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessList {
+    /// Only torrents on the list are served: `-w`, `access.whitelist`.
+    White,
+    /// Torrents on the list are not served: `-b`, `access.blacklist`.
+    Black,
+}
+
+/// The switches of this build that add options and keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Switches {
+    /// The kind of access list, if there is one.
+    pub accesslist: Option<AccessList>,
+    /// `-s` and the `livesync.cluster` keys.
+    pub sync_live: bool,
+    /// `access.stats`.
+    pub restrict_stats: bool,
+    /// `access.proxy`.
+    pub ip_from_proxy: bool,
+    /// An IPv6 tracker: its default address is `::`, and it keeps IPv4 blessings mapped.
+    pub v6: bool,
+}
+
+impl Switches {
+    /// The address bound to where none was named.
+    pub fn any_address(&self) -> IpAddr {
+        if self.v6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() }
+    }
+}
+
+/// What a blessed address may do: a set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Permissions(u8);
+
+impl Permissions {
+    /// Read statistics where these are restricted.
+    pub const STATS: Self = Self(1);
+    /// Be believed about the addresses of others (`X-Forwarded-For`).
+    pub const PROXY: Self = Self(2);
+    /// Send live sync packets.
+    pub const SYNC: Self = Self(4);
+    /// Everything: `-A`.
+    pub const ALL: Self = Self(Self::STATS.0 | Self::PROXY.0 | Self::SYNC.0);
+
+    /// Whether all of `wanted` are in this set.
+    pub fn contains(self, wanted: Self) -> bool {
+        self.0 & wanted.0 == wanted.0
+    }
+}
+
+impl BitOr for Permissions {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// The sockets that one directive asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// HTTP only.
+    Tcp,
+    /// BEP 15 only.
+    Udp,
+    /// Both at the same address, TCP first (as the original).
+    TcpAndUdp,
+}
+
+/// One thing that the operator asked for. Addresses are of either family: an IPv4-mapped IPv6 address is handed out as
+/// the IPv4 address it stands for, and whether the build can bind it is found out when it is bound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Directive {
+    /// The address of the default sockets, and on the command line of the ports that follow (which carry it already).
+    Address(IpAddr),
+    /// Bind now.
+    Bind(Transport, SocketAddr),
+    /// Bless an address (a network of one) or a network. In an IPv6 build always an IPv6 network.
+    Bless(IpNet, Permissions),
+    /// The directory to chroot to.
+    RootDirectory(OsString),
+    /// The user to become.
+    User(OsString),
+    /// Where `GET /` is sent.
+    RedirectUrl(Vec<u8>),
+    /// The state file to read at the start.
+    StateFile(OsString),
+    /// The access list file, relative to the root directory.
+    AccessListFile(OsString),
+    /// The path of the statistics, without its leading slash.
+    StatsPath(Vec<u8>),
+    /// Worker threads for each UDP socket bound from here on; 0: the event loop itself. As large as the operator wrote
+    /// it: whoever starts threads has to cap it.
+    UdpWorkers(u32),
+    /// The address and port of the live sync.
+    LiveSyncListen(SocketAddr),
+    /// Read this config file now.
+    Include(OsString),
+    /// Print [`cli::help`] on stderr, exit 0.
+    Help,
+    /// Print the version on stderr, exit 0.
+    Version,
+}

@@ -1,0 +1,198 @@
+//! The loop: one thread that owns the tracker and all sockets.
+//!
+//! [`Server::turn`] has the whole order of a turn. Each part of it is bounded, so that none keeps the others waiting for long.
+
+mod connections;
+mod deadlines;
+mod http;
+mod udp;
+
+use crate::limits::{ACCEPT_PAUSE, EVENTS_A_TURN, REQUEST_MAX};
+use crate::sys::clock::Clock;
+use crate::sys::poller::{Event, Interest, Poller};
+use crate::sys::signals::{Signal, Signals};
+use crate::tracker::{Now, Tracker};
+use connections::{Connections, Name};
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+/// What an event is about, packed into the number that the poller hands back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Token {
+    Signals,
+    Udp(usize),
+    Listener(usize),
+    Connection(Name),
+}
+
+impl Token {
+    fn to_bits(self) -> u64 {
+        let (kind, rest) = match self {
+            Token::Signals => (0, 0),
+            Token::Udp(index) => (1, index as u64),
+            Token::Listener(index) => (2, index as u64),
+            Token::Connection(name) => (3, name.to_bits()),
+        };
+        kind << Name::BITS | rest
+    }
+
+    fn from_bits(bits: u64) -> Token {
+        let rest = bits & ((1 << Name::BITS) - 1);
+        match bits >> Name::BITS {
+            0 => Token::Signals,
+            1 => Token::Udp(rest as usize),
+            2 => Token::Listener(rest as usize),
+            _ => Token::Connection(Name::from_bits(rest)),
+        }
+    }
+}
+
+/// The sockets that the tracker serves, bound and listening.
+#[derive(Debug, Default)]
+pub struct Sockets {
+    /// Those that take HTTP connections.
+    pub listeners: Vec<OwnedFd>,
+    /// Those of the UDP protocol.
+    pub udp: Vec<OwnedFd>,
+}
+
+/// A tracker with its sockets.
+pub struct Server<const N: usize> {
+    clock: Clock,
+    signals: Signals,
+    poller: Poller,
+    tracker: Tracker<N>,
+    listeners: Vec<OwnedFd>,
+    /// Until when no connections are accepted, for want of descriptors.
+    accepting_from: Option<Duration>,
+    udp: udp::Service,
+    connections: Connections<N>,
+    /// Connections whose pages are in the making, the one whose turn it is first.
+    making: VecDeque<Name>,
+    /// Where requests are received, one byte longer than the longest that is answered.
+    request: Vec<u8>,
+    /// Where replies are written.
+    reply: Vec<u8>,
+}
+
+impl<const N: usize> Server<N> {
+    /// Takes the sockets and the tracker.
+    ///
+    /// # Errors
+    /// The system has no poller to give, or takes not all sockets into it.
+    pub fn new(clock: Clock, signals: Signals, sockets: Sockets, tracker: Tracker<N>) -> io::Result<Self> {
+        let mut poller = Poller::new(EVENTS_A_TURN)?;
+        poller.add(signals.as_fd(), Token::Signals.to_bits(), Interest::READ)?;
+        for (index, listener) in sockets.listeners.iter().enumerate() {
+            poller.add(listener.as_fd(), Token::Listener(index).to_bits(), Interest::READ)?;
+        }
+        for (index, socket) in sockets.udp.iter().enumerate() {
+            poller.add(socket.as_fd(), Token::Udp(index).to_bits(), Interest::READ)?;
+        }
+        Ok(Server {
+            clock,
+            signals,
+            poller,
+            tracker,
+            listeners: sockets.listeners,
+            accepting_from: None,
+            udp: udp::Service::new::<N>(sockets.udp),
+            connections: Connections::default(),
+            making: VecDeque::new(),
+            request: vec![0; REQUEST_MAX + 1],
+            reply: Vec::new(),
+        })
+    }
+
+    /// Serves until it is told to end.
+    ///
+    /// # Errors
+    /// The poller failed, without which nothing goes on.
+    pub fn run(mut self) -> io::Result<()> {
+        let mut events = Vec::new();
+        while self.turn(&mut events)? {}
+        Ok(())
+    }
+
+    /// One turn: wait, answer what came, make some more of the long pages, close what took too long, let some time pass over
+    /// the swarms. False when it is time to end.
+    fn turn(&mut self, events: &mut Vec<Event>) -> io::Result<bool> {
+        let wait = self.time_to_wait();
+        self.poller.wait(events, wait)?;
+        let now = self.now();
+        for event in events.iter() {
+            match Token::from_bits(event.token) {
+                Token::Signals => {
+                    while let Some(signal) = self.signals.take() {
+                        match signal {
+                            Signal::Interrupt => return Ok(false),
+                            // nothing to read again in a build without access lists
+                            Signal::Hangup => {}
+                        }
+                    }
+                }
+                Token::Udp(index) => self.udp.serve(index, now, &mut self.tracker),
+                Token::Listener(index) => self.accept(index, now),
+                Token::Connection(name) => self.connection_ready(name, event, now),
+            }
+        }
+        self.make_slice(now);
+        while let Some(name) = self.connections.overdue(now.up) {
+            self.close(name);
+        }
+        if self.accepting_from.is_some_and(|from| from <= now.up) {
+            self.resume_accepting();
+        }
+        self.tracker.tend(now);
+        Ok(true)
+    }
+
+    fn now(&self) -> Now {
+        Now { unix: self.clock.unix_seconds(), up: self.clock.now() }
+    }
+
+    /// How long nothing has to be done, unless something happens.
+    fn time_to_wait(&mut self) -> Option<Duration> {
+        if !self.making.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let due = [self.connections.next_deadline(), self.accepting_from, Some(self.tracker.next_step())];
+        let wait = due.into_iter().flatten().min()?.saturating_sub(self.clock.now());
+        Some(self.clock.max_wait().map_or(wait, |longest| wait.min(longest)))
+    }
+
+    /// Leaves connections waiting in the system's queue while there are no descriptors for them.
+    fn pause_accepting(&mut self, now: Now) {
+        if self.accepting_from.replace(now.up + ACCEPT_PAUSE).is_none() {
+            self.listen_for(Interest::NONE);
+        }
+    }
+
+    fn resume_accepting(&mut self) {
+        if self.accepting_from.take().is_some() {
+            self.listen_for(Interest::READ);
+        }
+    }
+
+    fn listen_for(&mut self, interest: Interest) {
+        for (index, listener) in self.listeners.iter().enumerate() {
+            // the poller has it already, so there is nothing that could be refused
+            let _ = self.poller.modify(listener.as_fd(), Token::Listener(index).to_bits(), interest);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_come_back_as_they_were() {
+        let names = [0, 1, (1 << Name::BITS) - 1].map(|bits| Token::Connection(Name::from_bits(bits)));
+        for token in [Token::Signals, Token::Udp(0), Token::Udp(7), Token::Listener(9)].into_iter().chain(names) {
+            assert_eq!(Token::from_bits(token.to_bits()), token);
+        }
+    }
+}

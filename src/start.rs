@@ -1,0 +1,176 @@
+//! What the command line and the config files ask for, carried out in the order given.
+//!
+//! Sockets are bound as soon as they are named, as the original does, so that a mistake behind them shows itself with the same
+//! message and after the same effects.
+
+use crate::config::cli::{self, Cli};
+use crate::config::{Directive, Permissions, TRACKER_PORT, Transport, file};
+use crate::features::{SWITCHES, V6};
+use crate::limits::{BLESSINGS_MAX, UDP_RECEIVE_BUFFER};
+use crate::server::Sockets;
+use crate::sys::failure::Failure;
+use crate::sys::privileges;
+use crate::sys::socket::{bind_udp, listen_tcp};
+use ipnet::IpNet;
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Write};
+use std::net::{IpAddr, SocketAddr};
+
+/// An end before anything was served: what to say on stderr, and the exit code.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// 0 where that was asked for, 1 for a command line that makes no sense, 111 for what cannot be done.
+    pub code: u8,
+    /// The last words, with their line feed.
+    pub message: Vec<u8>,
+}
+
+impl Ended {
+    /// Something that the start needs cannot be done.
+    pub fn fatal(message: impl Into<Vec<u8>>) -> Ended {
+        Ended { code: 111, message: message.into() }
+    }
+}
+
+impl From<Failure> for Ended {
+    fn from(failure: Failure) -> Ended {
+        Ended::fatal(format!("{failure}\n"))
+    }
+}
+
+impl From<io::Error> for Ended {
+    fn from(error: io::Error) -> Ended {
+        Ended::fatal(format!("{error}\n"))
+    }
+}
+
+/// Everything that the operator said, and the sockets bound on the way.
+#[derive(Debug)]
+pub struct Start {
+    /// The sockets bound.
+    pub sockets: Sockets,
+    /// Where `/` sends browsers, if anywhere.
+    pub redirect_url: Option<Vec<u8>>,
+    /// The path of the statistics, without its slash.
+    pub stats_path: Vec<u8>,
+    /// The file that the last run's torrents are in.
+    pub state_file: Option<OsString>,
+    /// Who may do what others may not.
+    pub blessings: Vec<(IpNet, Permissions)>,
+    address: IpAddr,
+    root_directory: Option<OsString>,
+    user: OsString,
+}
+
+/// The name, version, commit and switches of this program, a line each.
+pub fn version() -> String {
+    let switches: Vec<_> = crate::features::COMPILED_IN.iter().filter(|(_, on)| *on).map(|(name, _)| *name).collect();
+    let switches = if switches.is_empty() { "none".to_owned() } else { switches.join(" ") };
+    format!(
+        "opentracker {} (Rust)\ncommit {}\nswitches: {switches}\n",
+        env!("CARGO_PKG_VERSION"),
+        env!("OPENTRACKER_COMMIT")
+    )
+}
+
+/// Says something to whoever reads stderr. The tracker does not depend on anybody doing so.
+pub fn say(message: &[u8]) {
+    let _nobody_there = io::stderr().write_all(message);
+}
+
+impl Start {
+    /// Follows a command line and the config files it names. The first word is the name the program was called by.
+    ///
+    /// # Errors
+    /// The program ends here, with this code and message.
+    pub fn follow(words: impl IntoIterator<Item = OsString>) -> Result<Start, Ended> {
+        let mut words = words.into_iter();
+        let name = words.next().unwrap_or_else(|| "opentracker".into());
+        let mut start = Start {
+            sockets: Sockets::default(),
+            redirect_url: None,
+            stats_path: b"stats".to_vec(),
+            state_file: None,
+            blessings: Vec::new(),
+            address: SWITCHES.any_address(),
+            root_directory: None,
+            user: "nobody".into(),
+        };
+        for directive in Cli::new(words, SWITCHES) {
+            let Ok(directive) = directive else {
+                return Err(Ended { code: 1, message: cli::usage(&name, &SWITCHES) });
+            };
+            match directive {
+                Directive::Include(file) => start.include(&file)?,
+                Directive::Help => return Err(Ended { code: 0, message: cli::help(&name, &SWITCHES) }),
+                Directive::Version => return Err(Ended { code: 0, message: version().into_bytes() }),
+                directive => start.apply(directive)?,
+            }
+        }
+        if start.sockets.listeners.is_empty() && start.sockets.udp.is_empty() {
+            start.bind(Transport::TcpAndUdp, SocketAddr::new(start.address, TRACKER_PORT))?;
+        }
+        Ok(start)
+    }
+
+    fn include(&mut self, name: &OsStr) -> Result<(), Ended> {
+        let Ok(config) = file::open(name, SWITCHES) else {
+            say(&file::cannot_open(name));
+            return Ok(());
+        };
+        for directive in config {
+            match directive {
+                Ok(directive) => self.apply(directive)?,
+                Err(problem) => say(&problem.message()),
+            }
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, directive: Directive) -> Result<(), Ended> {
+        match directive {
+            Directive::Address(address) => self.address = address,
+            Directive::Bind(transport, address) => self.bind(transport, address)?,
+            Directive::Bless(network, permissions) => {
+                if self.blessings.len() < BLESSINGS_MAX {
+                    self.blessings.push((network, permissions));
+                }
+            }
+            Directive::RootDirectory(directory) => self.root_directory = Some(directory),
+            Directive::User(user) => self.user = user,
+            Directive::RedirectUrl(url) => self.redirect_url = Some(url),
+            Directive::StateFile(file) => self.state_file = Some(file),
+            Directive::StatsPath(path) => self.stats_path = path,
+            // the loop itself receives and sends, which serves the same requests
+            Directive::UdpWorkers(_) => {}
+            // not in this build's grammar, or followed above
+            Directive::AccessListFile(_) | Directive::LiveSyncListen(_) => {}
+            Directive::Include(_) | Directive::Help | Directive::Version => {}
+        }
+        Ok(())
+    }
+
+    fn bind(&mut self, transport: Transport, address: SocketAddr) -> Result<(), Ended> {
+        if address.is_ipv6() != V6 {
+            let family = if V6 { "V6" } else { "V4" };
+            return Err(Ended::fatal(format!("{family} Tracker is {family} only!\n")));
+        }
+        if transport != Transport::Udp {
+            self.sockets.listeners.push(listen_tcp(address)?);
+        }
+        if transport != Transport::Tcp {
+            self.sockets.udp.push(bind_udp(address, UDP_RECEIVE_BUFFER)?);
+        }
+        Ok(())
+    }
+
+    /// Goes into the root directory and takes the identity that it keeps from then on.
+    ///
+    /// # Errors
+    /// One of the two cannot be done.
+    pub fn drop_privileges(&self) -> Result<(), Ended> {
+        let outcome = privileges::drop_to(&self.user, self.root_directory.as_deref());
+        outcome.warning.iter().for_each(|warning| say(warning));
+        outcome.failure.map_or(Ok(()), |failure| Err(Ended::fatal(failure)))
+    }
+}

@@ -1,0 +1,112 @@
+//! The counters behind the statistics.
+
+use crate::limits::PEER_TIMEOUT_MINUTES;
+use crate::wire::http::Refusal;
+
+/// The errors that HTTP requests are answered with, in the order of the original's counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HttpError {
+    /// 302, which the original counts among the errors.
+    Redirect = 0,
+    /// 400, the request does not begin as one.
+    Request,
+    /// 400, any parameter.
+    Parameter,
+    /// 400, compact=0.
+    Compact,
+    /// 402, full scrapes again too soon.
+    NotModest,
+    /// 402; nothing is sold here, so it stays at nought.
+    PaymentRequired,
+    /// 403.
+    AccessDenied,
+    /// 404.
+    NotFound,
+    /// 500.
+    Internal,
+}
+
+impl From<Refusal> for HttpError {
+    fn from(refusal: Refusal) -> HttpError {
+        match refusal {
+            Refusal::Request => HttpError::Request,
+            Refusal::Parameter => HttpError::Parameter,
+            Refusal::Compact => HttpError::Compact,
+            Refusal::NotModest => HttpError::NotModest,
+            Refusal::Denied => HttpError::AccessDenied,
+            Refusal::NotFound => HttpError::NotFound,
+            Refusal::Internal => HttpError::Internal,
+        }
+    }
+}
+
+/// Everything counted since the start.
+#[derive(Clone, Debug)]
+pub struct Counters {
+    /// TCP connections accepted.
+    pub tcp_accepted: u64,
+    /// HTTP announces answered, stopped and unauthorized ones included.
+    pub tcp_announces: u64,
+    /// HTTP scrapes answered, however many info hashes each.
+    pub tcp_scrapes: u64,
+    /// Datagrams received that were not empty.
+    pub udp_received: u64,
+    /// Connection ids given out.
+    pub udp_connects: u64,
+    /// UDP announces answered, stopped and unauthorized ones included.
+    pub udp_announces: u64,
+    /// UDP scrapes answered.
+    pub udp_scrapes: u64,
+    /// Requests with a wrong connection id.
+    pub udp_mismatches: u64,
+    /// Downloads completed.
+    pub completed: u64,
+    /// Records received by live sync.
+    pub sync_records: u64,
+    /// Announces of known peers by the minutes since their last one.
+    pub renewed: [u64; PEER_TIMEOUT_MINUTES as usize],
+    errors: [u64; 9],
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Counters {
+            tcp_accepted: 0,
+            tcp_announces: 0,
+            tcp_scrapes: 0,
+            udp_received: 0,
+            udp_connects: 0,
+            udp_announces: 0,
+            udp_scrapes: 0,
+            udp_mismatches: 0,
+            completed: 0,
+            sync_records: 0,
+            renewed: [0; PEER_TIMEOUT_MINUTES as usize],
+            errors: [0; 9],
+        }
+    }
+}
+
+impl Counters {
+    /// Counts an error.
+    pub fn error(&mut self, error: HttpError) {
+        self.errors[error as usize] += 1;
+    }
+
+    /// The errors so far, in the order of [`HttpError`].
+    pub fn errors(&self) -> &[u64; 9] {
+        &self.errors
+    }
+
+    /// Counts an announce of a peer that was known, by the minutes since its last one.
+    pub fn renewal(&mut self, minutes_ago: u32) {
+        if let Some(count) = usize::try_from(minutes_ago).ok().and_then(|minutes| self.renewed.get_mut(minutes)) {
+            *count += 1;
+        }
+    }
+
+    /// UDP requests that were answered as asked.
+    pub fn udp_successes(&self) -> u64 {
+        self.udp_connects + self.udp_announces
+    }
+}

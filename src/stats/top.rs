@@ -1,0 +1,59 @@
+//! The torrents with the most peers, and with the most seeders.
+
+use super::best::Best;
+use super::dump::hex;
+use crate::wire::bencode::Counts;
+use std::io::Write;
+
+/// A page of the largest swarms. Torrents are shown to it in ascending order of their info hashes.
+#[derive(Debug)]
+pub struct Top {
+    peers: Best<[u8; 20]>,
+    seeders: Best<[u8; 20]>,
+}
+
+impl Top {
+    /// A page with that many places in each of its two lists.
+    pub fn new(places: usize) -> Top {
+        Top { peers: Best::new(places), seeders: Best::new(places) }
+    }
+
+    /// Looks at one torrent.
+    pub fn torrent(&mut self, info_hash: &[u8; 20], counts: Counts) {
+        self.peers.offer(counts.seeders.saturating_add(counts.leechers), *info_hash);
+        self.seeders.offer(counts.seeders, *info_hash);
+    }
+
+    /// The page.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        for (best, what) in [(&self.peers, "peers"), (&self.seeders, "seeds")] {
+            // writing to memory does not fail
+            let _ = writeln!(out, "Top {} torrents by {what}:", best.places());
+            for (count, info_hash) in best.list() {
+                let _ = write!(out, "\t{count}\t");
+                hex(out, info_hash);
+                out.push(b'\n');
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_lists() {
+        let mut top = Top::new(10);
+        let mut out = Vec::new();
+        top.write(&mut out);
+        assert_eq!(out, b"Top 10 torrents by peers:\nTop 10 torrents by seeds:\n");
+        top.torrent(&[0x1a; 20], Counts { seeders: 0, leechers: 1, downloaded: 7 });
+        top.torrent(&[0x2b; 20], Counts { seeders: 2, leechers: 1, downloaded: 0 });
+        out.clear();
+        top.write(&mut out);
+        let (a, b) = ("1A".repeat(20), "2B".repeat(20));
+        let page = format!("Top 10 torrents by peers:\n\t3\t{b}\n\t1\t{a}\nTop 10 torrents by seeds:\n\t2\t{b}\n");
+        assert_eq!(String::from_utf8(out).unwrap(), page);
+    }
+}

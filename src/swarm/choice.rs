@@ -1,0 +1,179 @@
+//! The choice of peers for a reply: distinct, every one equally likely, drawn anew for each reply.
+
+use super::crowd::{Crowd, LEAF_MAX};
+use super::endpoint::{Endpoint, Stored};
+use super::peers::{Few, Peers, ROW_MAX};
+use super::random::Random;
+use crate::limits::NUMWANT_MAX;
+use static_assertions::const_assert;
+
+/// A crowd is drawn from by lot if it has this many times the peers wanted; below that, repeated lots would be many.
+const DRAW_CROWDED: usize = 4;
+
+/// Lots for each peer wanted that are worth it; where more places than that are empty, all pages are looked through.
+const DRAW_TRIES: usize = 64;
+
+/// Places of the table that remembers which lots were drawn. Never more than half full.
+const TABLE: usize = 512;
+
+const_assert!(NUMWANT_MAX * 2 <= TABLE);
+
+/// Where chosen peers go: leechers from the front, seeders behind them, in any order.
+struct Reply<'a> {
+    out: &'a mut [u8],
+    front: usize,
+    back: usize,
+}
+
+impl<'a> Reply<'a> {
+    /// A reply that will have exactly so many peers.
+    fn new<const N: usize>(out: &'a mut [u8], peers: usize) -> Self {
+        let back = peers * Endpoint::<N>::SIZE;
+        Self { out, front: 0, back }
+    }
+
+    fn put<const N: usize>(&mut self, peer: &Stored<N>) {
+        let size = Endpoint::<N>::SIZE;
+        let at = if peer.seeding() {
+            self.back -= size;
+            self.back
+        } else {
+            self.front += size;
+            self.front - size
+        };
+        peer.endpoint.write(&mut self.out[at..at + size]);
+    }
+}
+
+/// Writes `wanted` of the peers, or all if there are no more, and gives the number of bytes. `minute` is the base of
+/// their ages; those too old at that time are none of them.
+pub(super) fn choose<const N: usize>(
+    peers: &Peers<N>,
+    minute: u32,
+    wanted: usize,
+    random: &mut Random,
+    out: &mut [u8],
+) -> usize {
+    let wanted = wanted.min(out.len() / Endpoint::<N>::SIZE);
+    let wanted = wanted.min(peers.heads().all() as usize);
+    if wanted == 0 {
+        return 0;
+    }
+    let mut reply = Reply::new::<N>(out, wanted);
+    match peers {
+        Peers::Few { len, bytes } => {
+            let few = Few::<N>::read(*len, bytes);
+            from_row(few.peers(), wanted, random, &mut reply);
+        }
+        Peers::Row { slots, len, .. } => {
+            from_row(&slots[..usize::from(*len)], wanted, random, &mut reply);
+        }
+        Peers::Crowd(crowd) => from_crowd(crowd, minute, wanted, random, &mut reply),
+    }
+    wanted * Endpoint::<N>::SIZE
+}
+
+/// Shuffles numbers just as far as needed: from the lesser of those chosen and those left out.
+fn from_row<const N: usize>(peers: &[Stored<N>], wanted: usize, random: &mut Random, reply: &mut Reply) {
+    const IN_ORDER: [u8; ROW_MAX] = {
+        let mut numbers = [0; ROW_MAX];
+        let mut index = 0;
+        while index < ROW_MAX {
+            numbers[index] = index as u8;
+            index += 1;
+        }
+        numbers
+    };
+    if wanted == peers.len() {
+        return peers.iter().for_each(|peer| reply.put(peer));
+    }
+    let mut numbers = IN_ORDER;
+    let shuffled = wanted.min(peers.len() - wanted);
+    for index in 0..shuffled {
+        let other = index + random.below((peers.len() - index) as u64) as usize;
+        numbers.swap(index, other);
+    }
+    let chosen = if shuffled == wanted { &numbers[..wanted] } else { &numbers[shuffled..peers.len()] };
+    for &number in chosen {
+        reply.put(&peers[usize::from(number)]);
+    }
+}
+
+fn from_crowd<const N: usize>(crowd: &Crowd<N>, minute: u32, wanted: usize, random: &mut Random, reply: &mut Reply) {
+    let there = crowd.heads.all() as usize;
+    // Every shelf is taken to be as wide as the widest can be.
+    let width = crowd.pages.width();
+    let places = crowd.pages.shelves() * width * LEAF_MAX;
+    let crowded = there >= wanted.saturating_mul(DRAW_CROWDED) && places / there <= DRAW_TRIES;
+    if crowded && wanted <= NUMWANT_MAX {
+        draw(crowd, (places, width), minute, wanted, random, reply);
+    } else {
+        pick(crowd, minute, wanted, random, reply);
+    }
+}
+
+/// Draws places at random, whether somebody is there or not, until enough peers are found. As every place is equally
+/// likely, every peer is.
+fn draw<const N: usize>(
+    crowd: &Crowd<N>,
+    (places, width): (usize, usize),
+    minute: u32,
+    wanted: usize,
+    random: &mut Random,
+    reply: &mut Reply,
+) {
+    let mut drawn = Drawn::new();
+    let mut left = wanted;
+    while left > 0 {
+        let place = random.below(places as u64) as usize;
+        let (page, slot) = (place / LEAF_MAX, place % LEAF_MAX);
+        let page = crowd.pages.page_at(page / width, page % width);
+        if let Some(peer) = page.and_then(|page| page.alive_at(slot, minute))
+            && drawn.add(place)
+        {
+            reply.put(peer);
+            left -= 1;
+        }
+    }
+}
+
+/// Looks at all peers in order and takes each with the chance that makes all equally likely (Knuth's algorithm S).
+fn pick<const N: usize>(crowd: &Crowd<N>, minute: u32, mut wanted: usize, random: &mut Random, reply: &mut Reply) {
+    let mut there = crowd.heads.all() as usize;
+    for peer in crowd.pages.iter().flat_map(|page| page.alive(minute)) {
+        if wanted == there || random.below(there as u64) < wanted as u64 {
+            reply.put(peer);
+            wanted -= 1;
+            if wanted == 0 {
+                return;
+            }
+        }
+        there -= 1;
+    }
+}
+
+/// The places that were drawn already: a hash table on the stack.
+struct Drawn {
+    table: [usize; TABLE],
+}
+
+impl Drawn {
+    fn new() -> Self {
+        Self { table: [0; TABLE] }
+    }
+
+    /// False if the place is there already.
+    fn add(&mut self, place: usize) -> bool {
+        // Places drawn at random need no mixing; zero means free.
+        let entry = place + 1;
+        let mut at = entry % TABLE;
+        while self.table[at] != 0 {
+            if self.table[at] == entry {
+                return false;
+            }
+            at = (at + 1) % TABLE;
+        }
+        self.table[at] = entry;
+        true
+    }
+}

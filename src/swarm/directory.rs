@@ -1,0 +1,303 @@
+//! The order of things: pages of sorted items, found through two levels of separators.
+//!
+//! Torrents by info hash and the peers of a huge swarm by endpoint both live in one of these. It is a B+ tree of fixed
+//! height: shelves of pages of items. Info hashes are spread evenly, so a few guesses by interpolation find a place with
+//! hardly more memory touched than a hash table would; where somebody chose them, binary search takes over. Unlike in a
+//! hash table nothing is ever rehashed, no operation does more than split or join one page and one shelf, and there is
+//! an order to walk in. A page or shelf is split when full and joined with its neighbour when sparse, so memory follows
+//! the number of items both ways.
+
+use std::cmp::Ordering;
+
+/// What items are sorted by.
+pub(super) trait Key: Ord + Copy + Default {
+    /// The leading bytes as a number: a key of lower rank is less.
+    fn rank(&self) -> u64;
+}
+
+/// A bounded sorted sequence of items.
+pub(super) trait Page: Default {
+    type Key: Key;
+    /// Items that a page holds at most.
+    const MAX: usize;
+    fn len(&self) -> usize;
+    fn key(&self, index: usize) -> &Self::Key;
+    /// Takes the upper half out.
+    fn split(&mut self) -> Self;
+    /// Takes over the items of the page that follows.
+    fn append(&mut self, later: Self);
+    /// Gives back room that is not needed.
+    fn shrink(&mut self);
+}
+
+/// Pages of a shelf at most.
+const SHELF_MAX: usize = 128;
+
+/// Guesses by interpolation before binary search takes over.
+const GUESSES: usize = 3;
+
+struct Leaf<P: Page> {
+    /// Not above any key of the page, and above all of the page before. The first of all is the lowest key there can be.
+    first: P::Key,
+    page: P,
+}
+
+struct Shelf<P: Page> {
+    /// The same as that of its first page, here to be found without going there.
+    first: P::Key,
+    /// Never empty.
+    leaves: Vec<Leaf<P>>,
+}
+
+/// Pages in order. There is always at least one, though it may be empty.
+pub(super) struct Directory<P: Page> {
+    shelves: Vec<Shelf<P>>,
+    pages: usize,
+}
+
+/// A page's place, good until pages come or go, and what is known of the ranks in it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    shelf: usize,
+    leaf: usize,
+    low: u64,
+    high: u64,
+}
+
+impl<P: Page> Directory<P> {
+    /// A directory of one page.
+    pub(super) fn new(page: P) -> Self {
+        let first = P::Key::default();
+        let leaves = vec![Leaf { first, page }];
+        Self { shelves: vec![Shelf { first, leaves }], pages: 1 }
+    }
+
+    /// Number of pages, one at least.
+    pub(super) fn pages(&self) -> usize {
+        self.pages
+    }
+
+    /// Number of shelves, one at least.
+    pub(super) fn shelves(&self) -> usize {
+        self.shelves.len()
+    }
+
+    /// No shelf has more pages than this.
+    pub(super) fn width(&self) -> usize {
+        match self.shelves.as_slice() {
+            [only] => only.leaves.len(),
+            _ => SHELF_MAX,
+        }
+    }
+
+    /// The page that a key is or would be in.
+    pub(super) fn locate(&self, key: &P::Key) -> Place {
+        let owner = |found: Result<usize, usize>| found.unwrap_or_else(|next| next.saturating_sub(1));
+        let shelves = &self.shelves;
+        let shelf = owner(seek(shelves.len(), (0, u64::MAX), key, |i| &shelves[i].first));
+        let low = shelves[shelf].first.rank();
+        let high = shelves.get(shelf + 1).map_or(u64::MAX, |s| s.first.rank());
+        let leaves = &shelves[shelf].leaves;
+        let leaf = owner(seek(leaves.len(), (low, high), key, |i| &leaves[i].first));
+        Place {
+            shelf,
+            leaf,
+            low: leaves[leaf].first.rank(),
+            high: leaves.get(leaf + 1).map_or(high, |l| l.first.rank()),
+        }
+    }
+
+    /// Where in its page the key is, or where it would go.
+    pub(super) fn search(&self, place: Place, key: &P::Key) -> Result<usize, usize> {
+        let page = self.page(place);
+        seek(page.len(), (place.low, place.high), key, |i| page.key(i))
+    }
+
+    pub(super) fn page(&self, place: Place) -> &P {
+        &self.shelves[place.shelf].leaves[place.leaf].page
+    }
+
+    pub(super) fn page_mut(&mut self, place: Place) -> &mut P {
+        &mut self.shelves[place.shelf].leaves[place.leaf].page
+    }
+
+    /// A page by its numbers, for random choice: shelf below [`Self::shelves`], leaf below [`Self::width`].
+    pub(super) fn page_at(&self, shelf: usize, leaf: usize) -> Option<&P> {
+        Some(&self.shelves.get(shelf)?.leaves.get(leaf)?.page)
+    }
+
+    /// All pages in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &P> {
+        let leaves = self.shelves.iter().flat_map(|shelf| &shelf.leaves);
+        leaves.map(|leaf| &leaf.page)
+    }
+
+    /// The first key that belongs to the page behind this one.
+    pub(super) fn next_first(&self, place: Place) -> Option<P::Key> {
+        let here = &self.shelves[place.shelf].leaves;
+        match here.get(place.leaf + 1) {
+            Some(leaf) => Some(leaf.first),
+            None => self.shelves.get(place.shelf + 1).map(|shelf| shelf.first),
+        }
+    }
+
+    /// The place and index of the first item above `after` (or of all). None at the end.
+    pub(super) fn above(&self, after: Option<&P::Key>) -> Option<(Place, usize)> {
+        let (mut place, mut index) = match after {
+            None => (self.locate(&P::Key::default()), 0),
+            Some(key) => {
+                let place = self.locate(key);
+                let index = match self.search(place, key) {
+                    Ok(at) => at + 1,
+                    Err(at) => at,
+                };
+                (place, index)
+            }
+        };
+        while index >= self.page(place).len() {
+            place = self.locate(&self.next_first(place)?);
+            index = 0;
+        }
+        Some((place, index))
+    }
+
+    /// Splits a page that is full. Places are no longer good afterwards.
+    pub(super) fn make_room(&mut self, place: Place) {
+        let shelf = &mut self.shelves[place.shelf];
+        let page = shelf.leaves[place.leaf].page.split();
+        let first = *page.key(0);
+        grow(&mut shelf.leaves);
+        shelf.leaves.insert(place.leaf + 1, Leaf { first, page });
+        self.pages += 1;
+        if shelf.leaves.len() > SHELF_MAX {
+            let mut leaves = Vec::with_capacity(SHELF_MAX * 5 / 8);
+            leaves.extend(shelf.leaves.drain(SHELF_MAX / 2..));
+            shelf.leaves.shrink_to(SHELF_MAX * 5 / 8);
+            let first = leaves[0].first;
+            self.shelves.insert(place.shelf + 1, Shelf { first, leaves });
+        }
+    }
+
+    /// After items left: gives back room, joins a sparse page with a neighbour. Places are no longer good afterwards.
+    pub(super) fn settle(&mut self, place: Place) {
+        let only_shelf = self.shelves.len() == 1;
+        let shelf = &mut self.shelves[place.shelf];
+        let len = |leaf: usize| shelf.leaves.get(leaf).map_or(P::MAX, |l| l.page.len());
+        let here = len(place.leaf);
+        let fits = |leaf: usize| here + len(leaf) <= P::MAX * 3 / 4;
+        if here >= P::MAX / 4 {
+            return shelf.leaves[place.leaf].page.shrink();
+        }
+        if here == 0 && shelf.leaves.len() > 1 {
+            shelf.leaves.remove(place.leaf);
+            shelf.leaves[0].first = shelf.first;
+        } else if fits(place.leaf + 1) {
+            let later = shelf.leaves.remove(place.leaf + 1);
+            shelf.leaves[place.leaf].page.append(later.page);
+        } else if place.leaf > 0 && fits(place.leaf - 1) {
+            let later = shelf.leaves.remove(place.leaf);
+            shelf.leaves[place.leaf - 1].page.append(later.page);
+        } else if here == 0 && !only_shelf {
+            self.drop_shelf(place.shelf);
+            self.pages -= 1;
+            return;
+        } else {
+            return shelf.leaves[place.leaf].page.shrink();
+        }
+        self.pages -= 1;
+        self.settle_shelf(place.shelf);
+    }
+
+    fn settle_shelf(&mut self, index: usize) {
+        let len = |shelf: usize| self.shelves.get(shelf).map_or(SHELF_MAX, |s| s.leaves.len());
+        let fits = |other: usize| len(index) + len(other) <= SHELF_MAX * 3 / 4;
+        if len(index) < SHELF_MAX / 4 {
+            if fits(index + 1) {
+                self.join_shelves(index);
+            } else if index > 0 && fits(index - 1) {
+                self.join_shelves(index - 1);
+            }
+        }
+        if let Some(shelf) = self.shelves.get_mut(index) {
+            let used = shelf.leaves.len();
+            if shelf.leaves.capacity() > used + used / 2 + 4 {
+                shelf.leaves.shrink_to(used + used / 8);
+            }
+        }
+    }
+
+    fn join_shelves(&mut self, index: usize) {
+        let later = self.shelves.remove(index + 1);
+        let leaves = &mut self.shelves[index].leaves;
+        leaves.reserve_exact(later.leaves.len());
+        leaves.extend(later.leaves);
+        self.shrink_shelves();
+    }
+
+    /// Drops a shelf without items.
+    fn drop_shelf(&mut self, index: usize) {
+        let gone = self.shelves.remove(index);
+        if index == 0 {
+            // What comes first owns all keys from the lowest on.
+            self.shelves[0].first = gone.first;
+            self.shelves[0].leaves[0].first = gone.first;
+        }
+        self.shrink_shelves();
+    }
+
+    fn shrink_shelves(&mut self) {
+        let used = self.shelves.len();
+        if self.shelves.capacity() > 2 * used + 8 {
+            self.shelves.shrink_to(used + used / 4);
+        }
+    }
+
+    /// Frees the last page; false if only one was left, which stays. For directories that are on their way out.
+    pub(super) fn discard_page(&mut self) -> bool {
+        if self.pages <= 1 {
+            return false;
+        }
+        if let Some(shelf) = self.shelves.last_mut() {
+            shelf.leaves.pop();
+            if shelf.leaves.is_empty() {
+                self.shelves.pop();
+            }
+        }
+        self.pages -= 1;
+        true
+    }
+}
+
+/// Makes room for one more, by an eighth, so that little is wasted.
+pub(super) fn grow<T>(items: &mut Vec<T>) {
+    if items.len() == items.capacity() {
+        items.reserve_exact(1 + items.len() / 8);
+    }
+}
+
+/// Where among `len` ascending keys, whose ranks lie within `bounds`, a key is, or where it would go.
+fn seek<'a, K: Key + 'a>(len: usize, bounds: (u64, u64), key: &K, at: impl Fn(usize) -> &'a K) -> Result<usize, usize> {
+    let rank = key.rank();
+    let (mut from, mut to) = (0, len);
+    let (mut low, mut high) = bounds;
+    for turn in 0.. {
+        let left = to - from;
+        if left == 0 {
+            break;
+        }
+        let probe = if turn < GUESSES && left > 2 {
+            let share = rank.saturating_sub(low) as f64 / (high.saturating_sub(low) as f64 + 1.0);
+            from + ((share * left as f64) as usize).min(left - 1)
+        } else {
+            from + left / 2
+        };
+        let found = at(probe);
+        let found_rank = found.rank();
+        match found_rank.cmp(&rank).then_with(|| found.cmp(key)) {
+            Ordering::Equal => return Ok(probe),
+            Ordering::Less => (from, low) = (probe + 1, found_rank),
+            Ordering::Greater => (to, high) = (probe, found_rank),
+        }
+    }
+    Err(from)
+}

@@ -1,0 +1,49 @@
+//! Tests of the whole: rule by rule, against a naive model, and of the fairness of choice.
+
+mod choice;
+mod measurement;
+mod model;
+mod rules;
+mod walks;
+
+use super::{Announce, Endpoint, InfoHash};
+
+const LEECH: Announce = Announce { seeding: false, completed: false };
+const SEED: Announce = Announce { seeding: true, completed: false };
+const DONE: Announce = Announce { seeding: true, completed: true };
+
+/// Mixes a number well, one to one.
+fn mix(n: u64) -> u64 {
+    let n = (n ^ (n >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let n = (n ^ (n >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    n ^ (n >> 31)
+}
+
+/// An info hash as they come: every bit as good as random.
+fn spread(n: u64) -> InfoHash {
+    let mut bytes = [0; 20];
+    bytes[..8].copy_from_slice(&mix(n).to_be_bytes());
+    bytes[8..16].copy_from_slice(&mix(!n).to_be_bytes());
+    InfoHash(bytes)
+}
+
+/// An info hash that shares its first 8 bytes with all others of the kind.
+fn crowded(n: u64) -> InfoHash {
+    let mut bytes = [7; 20];
+    bytes[12..].copy_from_slice(&mix(n).to_be_bytes());
+    InfoHash(bytes)
+}
+
+/// A different peer for each number.
+fn peer<const N: usize>(n: u32) -> Endpoint<N> {
+    let mut endpoint = Endpoint::default();
+    let bytes = (mix(u64::from(n >> 4)) as u32).to_be_bytes();
+    endpoint.address[N - 4..].copy_from_slice(&bytes);
+    endpoint.port = (n as u16).to_be_bytes();
+    if N == 16 {
+        endpoint.address[8..12].copy_from_slice(&(n >> 4).to_be_bytes());
+    } else {
+        endpoint.address[..4].copy_from_slice(&(n >> 4).to_le_bytes());
+    }
+    endpoint
+}

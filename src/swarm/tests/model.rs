@@ -1,0 +1,279 @@
+//! Random histories, played to the swarms and to the simplest thing that follows the same rules.
+
+use super::super::{
+    Acquaintance, Announce, Announced, Counts, Cursor, Endpoint, InfoHash, PeerCursor, Random, Swarms, Totals,
+};
+use super::{crowded, peer, spread};
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+
+#[derive(Clone, Debug, PartialEq)]
+struct Torrent<const N: usize> {
+    minute: u32,
+    downloaded: u32,
+    peers: BTreeMap<Endpoint<N>, (u32, bool, bool)>,
+}
+
+impl<const N: usize> Torrent<N> {
+    fn counts(&self) -> Counts {
+        let seeders = self.peers.values().filter(|peer| peer.1).count() as u32;
+        Counts { seeders, leechers: self.peers.len() as u32 - seeders, downloaded: self.downloaded }
+    }
+
+    fn pass(&mut self, now: u32) {
+        if now > self.minute {
+            self.peers.retain(|_, peer| now - peer.0 < 45);
+            self.minute = now;
+        }
+    }
+
+    fn cleaned(&self, now: u32) -> Option<Self> {
+        let elapsed = now.saturating_sub(self.minute);
+        let mut clean = self.clone();
+        if elapsed == 0 {
+            return Some(clean);
+        }
+        if elapsed > 24 * 60 {
+            return None;
+        }
+        if self.peers.is_empty() && elapsed > 45 {
+            return (self.downloaded > 0).then_some(clean);
+        }
+        clean.pass(now);
+        if clean.peers.is_empty() {
+            clean.minute = now.saturating_sub(45);
+        }
+        Some(clean)
+    }
+}
+
+#[derive(Default)]
+struct Model<const N: usize> {
+    torrents: BTreeMap<InfoHash, Torrent<N>>,
+}
+
+impl<const N: usize> Model<N> {
+    fn announce(&mut self, now: u32, hash: InfoHash, peer: Endpoint<N>, what: Announce) -> Announced {
+        let torrent =
+            self.torrents.entry(hash).or_insert(Torrent { minute: now, downloaded: 0, peers: BTreeMap::new() });
+        torrent.pass(now);
+        let minute = torrent.minute;
+        let old = torrent.peers.get(&peer).copied();
+        let had_completed = old.is_some_and(|old| old.2);
+        let completes = what.seeding && what.completed;
+        let newly_completed = completes && !had_completed;
+        torrent.downloaded += u32::from(newly_completed);
+        let new = (minute, what.seeding, completes || had_completed);
+        torrent.peers.insert(peer, new);
+        let peer = old.map_or(Acquaintance::New, |old| Acquaintance::Known { minutes_ago: minute - old.0 });
+        Announced { peer, newly_completed }
+    }
+
+    fn stop(&mut self, hash: InfoHash, peer: Endpoint<N>) -> Option<(bool, Counts)> {
+        let torrent = self.torrents.get_mut(&hash)?;
+        let was_there = torrent.peers.remove(&peer).is_some();
+        Some((was_there, torrent.counts()))
+    }
+
+    fn scrape(&mut self, now: u32, hash: InfoHash) -> Option<Counts> {
+        let torrent = self.torrents.remove(&hash)?.cleaned(now)?;
+        let counts = torrent.counts();
+        self.torrents.insert(hash, torrent);
+        Some(counts)
+    }
+
+    /// A slice of the walk has cleaned some torrents, nobody says which.
+    fn take_over(&mut self, now: u32, swarms: &Swarms<N>) {
+        let there: BTreeMap<_, _> = all(swarms).into_iter().map(|t| (t.0, (t.1, t.2))).collect();
+        self.torrents.retain(|hash, torrent| {
+            let clean = torrent.cleaned(now);
+            match there.get(hash) {
+                None => assert!(clean.is_none(), "{hash:?} left too early: {torrent:?}"),
+                Some(found) if *found == (torrent.counts(), torrent.minute) => return true,
+                Some(found) => {
+                    let clean = clean.expect("should have left");
+                    assert_eq!(*found, (clean.counts(), clean.minute));
+                    *torrent = clean;
+                    return true;
+                }
+            }
+            false
+        });
+    }
+
+    fn compare(&self, swarms: &Swarms<N>, slice: usize) {
+        let expected: Vec<_> = self.torrents.iter().map(|(h, t)| (*h, t.counts(), t.minute)).collect();
+        assert_eq!(all(swarms), expected);
+        let mut totals = Totals::default();
+        let mut addresses = Vec::new();
+        for torrent in self.torrents.values() {
+            totals.torrents += 1;
+            totals.peers += torrent.peers.len() as u64;
+            totals.seeders += u64::from(torrent.counts().seeders);
+            addresses.extend(torrent.peers.keys().map(|peer| peer.address));
+        }
+        assert_eq!(swarms.totals(), totals);
+        let (mut cursor, mut found) = (PeerCursor::default(), Vec::new());
+        loop {
+            let before = found.len();
+            let end = swarms.walk_peers(&mut cursor, slice, |address| found.push(*address));
+            assert!(found.len() - before <= slice);
+            if end {
+                break;
+            }
+        }
+        assert!(found == addresses);
+    }
+}
+
+fn all<const N: usize>(swarms: &Swarms<N>) -> Vec<(InfoHash, Counts, u32)> {
+    let mut found = Vec::new();
+    let mut cursor = Cursor::default();
+    while !swarms.walk(&mut cursor, 7, |hash, counts, minute| {
+        found.push((*hash, counts, minute));
+    }) {}
+    found
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Announce(u64, u32, Announce),
+    Burst(u64, u32, u32, Announce),
+    Many(u64, u64),
+    Stop(u64, u32),
+    StopMany(u64, u32, u32),
+    Scrape(u64),
+    Restore(u64, u32, u32),
+    Tend(usize),
+    TendAll,
+    Pass(u32),
+    Back(u32),
+}
+
+fn what() -> impl Strategy<Value = Announce> {
+    (any::<bool>(), any::<bool>()).prop_map(|(seeding, completed)| Announce { seeding, completed })
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let torrent = 0..6u64;
+    let peer = 0..900u32;
+    prop_oneof![
+        6 => (torrent.clone(), 0..8u32, what()).prop_map(|(t, p, w)| Step::Announce(t, p, w)),
+        6 => (torrent.clone(), peer.clone(), what()).prop_map(|(t, p, w)| Step::Announce(t, p, w)),
+        4 => (torrent.clone(), peer.clone(), 1..500u32, what()).prop_map(|(t, p, n, w)| Step::Burst(t, p, n, w)),
+        2 => (0..1000u64, 1..400u64).prop_map(|(t, n)| Step::Many(t, n)),
+        3 => (torrent.clone(), 0..8u32).prop_map(|(t, p)| Step::Stop(t, p)),
+        2 => (torrent.clone(), peer, 1..700u32).prop_map(|(t, p, n)| Step::StopMany(t, p, n)),
+        3 => torrent.clone().prop_map(Step::Scrape),
+        2 => (torrent, 0..3000u32, 0..3u32).prop_map(|(t, m, d)| Step::Restore(t, m, d)),
+        3 => (1..40usize).prop_map(Step::Tend),
+        2 => Just(Step::TendAll),
+        6 => prop_oneof![1..4u32, 10..20u32].prop_map(Step::Pass),
+        3 => prop_oneof![43..48u32, 60..68u32, 127..130u32, 1439..1443u32, Just(1 << 20)].prop_map(Step::Pass),
+        1 => (1..100u32).prop_map(Step::Back),
+    ]
+}
+
+fn check_choice<const N: usize>(
+    model: &Torrent<N>,
+    torrent: &super::super::Torrent<'_, N>,
+    wanted: usize,
+    random: &mut Random,
+) {
+    let mut out = vec![0xaa; wanted * (N + 2) + 5];
+    let used = wanted * (N + 2);
+    let bytes = torrent.choose(wanted, random, &mut out[..used]);
+    assert_eq!(bytes, wanted.min(model.peers.len()) * (N + 2));
+    let mut chosen = BTreeSet::new();
+    let mut seeders_begin = false;
+    for record in out[..bytes].chunks_exact(N + 2) {
+        let mut endpoint = Endpoint::<N>::default();
+        endpoint.address.copy_from_slice(&record[..N]);
+        endpoint.port.copy_from_slice(&record[N..]);
+        let seeding = model.peers[&endpoint].1;
+        assert!(seeding || !seeders_begin, "a leecher behind a seeder");
+        seeders_begin |= seeding;
+        assert!(chosen.insert(endpoint), "chosen twice");
+    }
+    assert!(out[bytes..].iter().all(|&byte| byte == 0xaa));
+}
+
+fn play<const N: usize>(steps: &[Step], name: fn(u64) -> InfoHash) {
+    let mut swarms = Swarms::<N>::new();
+    let mut model = Model::<N> { torrents: BTreeMap::new() };
+    let mut random = Random::new([5, 6]);
+    let mut now = 29_000_000;
+    for (turn, step) in steps.iter().enumerate() {
+        let mut announce = |t: u64, p: u32, what: Announce| {
+            let (hash, peer) = (name(t), peer(p));
+            let (announced, torrent) = swarms.announce(now, &hash, &peer, what);
+            assert_eq!(announced, model.announce(now, hash, peer, what));
+            let expected = &model.torrents[&hash];
+            if p % 16 == 0 {
+                assert_eq!(torrent.counts(), expected.counts());
+                for wanted in [0, 1, 50, 200, expected.peers.len() / 2] {
+                    check_choice(expected, &torrent, wanted, &mut random);
+                }
+            }
+        };
+        match *step {
+            Step::Announce(t, p, what) => announce(t, p, what),
+            Step::Burst(t, p, n, what) => (p..p + n).for_each(|p| announce(t, p, what)),
+            Step::Many(t, n) => (t..t + n).for_each(|t| announce(t, (t % 5) as u32, super::SEED)),
+            Step::Stop(t, p) => {
+                let found = swarms.stop(now, &name(t), &peer(p));
+                assert_eq!(found, model.stop(name(t), peer(p)));
+            }
+            Step::StopMany(t, p, n) => {
+                for p in p..p + n {
+                    let found = swarms.stop(now, &name(t), &peer(p));
+                    assert_eq!(found, model.stop(name(t), peer(p)));
+                }
+            }
+            Step::Scrape(t) => {
+                assert_eq!(swarms.scrape(now, &name(t)), model.scrape(now, name(t)));
+            }
+            Step::Restore(t, ago, downloaded) => {
+                let torrent = Torrent { minute: now - ago, downloaded, peers: BTreeMap::new() };
+                let is_new = !model.torrents.contains_key(&name(t));
+                assert_eq!(swarms.restore(&name(t), now - ago, downloaded), is_new);
+                model.torrents.entry(name(t)).or_insert(torrent);
+            }
+            Step::Tend(steps) => {
+                swarms.tend(now, steps);
+                model.take_over(now, &swarms);
+            }
+            Step::TendAll => {
+                // The end of the walk that is going on, and then a whole one.
+                for _ in 0..2 {
+                    while !swarms.tend(now, 10) {}
+                }
+                let torrents = std::mem::take(&mut model.torrents);
+                let clean = torrents.into_iter().filter_map(|(h, t)| Some((h, t.cleaned(now)?.cleaned(now)?)));
+                model.torrents = clean.collect();
+            }
+            Step::Pass(minutes) => now += minutes,
+            Step::Back(minutes) => now -= minutes,
+        }
+        model.compare(&swarms, 1 + turn * 7 % 100);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_history_of_ipv4_swarms_follows_the_rules(steps in prop::collection::vec(step(), 1..60)) {
+        play::<4>(&steps, spread);
+    }
+
+    #[test]
+    fn any_history_of_ipv6_swarms_follows_the_rules(steps in prop::collection::vec(step(), 1..60)) {
+        play::<16>(&steps, spread);
+    }
+
+    #[test]
+    fn any_history_of_torrents_with_chosen_names_follows_the_rules(steps in prop::collection::vec(step(), 1..60)) {
+        play::<4>(&steps, crowded);
+    }
+}

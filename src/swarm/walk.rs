@@ -1,0 +1,93 @@
+//! The walks that look: all torrents, or all peers, in order, a bounded slice at a time.
+//!
+//! A cursor holds the last key that was visited and nothing else, so whatever comes and goes between two slices cannot
+//! make a walk visit anything twice or out of order, or miss what was there all the time.
+
+use super::endpoint::Endpoint;
+use super::torrent::Entry;
+use super::{Counts, InfoHash, Swarms};
+
+/// How far a walk over the torrents has come.
+#[derive(Clone, Debug, Default)]
+pub struct Cursor {
+    after: Option<InfoHash>,
+}
+
+/// How far a walk over the peers has come.
+#[derive(Clone, Debug)]
+pub struct PeerCursor<const N: usize> {
+    /// All torrents up to this one are done,
+    after: Option<InfoHash>,
+    /// but for this one, which is the same and done up to that peer.
+    within: Option<(InfoHash, Endpoint<N>)>,
+}
+
+impl<const N: usize> Default for PeerCursor<N> {
+    fn default() -> Self {
+        Self { after: None, within: None }
+    }
+}
+
+impl<const N: usize> Swarms<N> {
+    /// Visits the next torrents, at most so many, ascending by info hash, with what they count and their stored minute.
+    /// True at the end. A torrent that is there during the whole walk is visited exactly once.
+    pub fn walk(&self, cursor: &mut Cursor, torrents: usize, mut visit: impl FnMut(&InfoHash, Counts, u32)) -> bool {
+        let mut left = torrents.max(1);
+        while left > 0 {
+            let Some((place, at)) = self.torrents.above(cursor.after.as_ref()) else {
+                return true;
+            };
+            let entries = &self.torrents.page(place).entries[at..];
+            for entry in entries.iter().take(left) {
+                visit(&entry.hash, entry.counts(), entry.minute);
+                cursor.after = Some(entry.hash);
+                left -= 1;
+            }
+        }
+        false
+    }
+
+    /// Visits the next peers, torrent by torrent. A step is a peer or a torrent; it takes at most so many. True at the end.
+    pub fn walk_peers(&self, cursor: &mut PeerCursor<N>, steps: usize, mut visit: impl FnMut(&[u8; N])) -> bool {
+        let mut left = steps.max(1);
+        if let Some((hash, peer)) = cursor.within.take()
+            && let Some(entry) = self.entry(&hash)
+            && !visit_peers(entry, Some(peer), cursor, &mut left, &mut visit)
+        {
+            return false;
+        }
+        while left > 0 {
+            let Some((place, at)) = self.torrents.above(cursor.after.as_ref()) else {
+                return true;
+            };
+            for entry in &self.torrents.page(place).entries[at..] {
+                if left == 0 || !visit_peers(entry, None, cursor, &mut left, &mut visit) {
+                    return false;
+                }
+            }
+        }
+        false
+    }
+
+    fn entry(&self, hash: &InfoHash) -> Option<&Entry<N>> {
+        let place = self.torrents.locate(hash);
+        let at = self.torrents.search(place, hash).ok()?;
+        self.torrents.page(place).entries.get(at)
+    }
+}
+
+/// Visits the peers of a torrent behind `from`. False if there are more of them than steps are left.
+fn visit_peers<const N: usize>(
+    entry: &Entry<N>,
+    from: Option<Endpoint<N>>,
+    cursor: &mut PeerCursor<N>,
+    left: &mut usize,
+    visit: &mut impl FnMut(&[u8; N]),
+) -> bool {
+    cursor.after = Some(entry.hash);
+    let each = |peer: &Endpoint<N>| visit(&peer.address);
+    let last = entry.peers.walk(entry.minute, from.as_ref(), left, each);
+    cursor.within = last.map(|last| (entry.hash, last));
+    *left = left.saturating_sub(1);
+    last.is_none()
+}

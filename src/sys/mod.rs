@@ -1,0 +1,16 @@
+//! The operating system: sockets, waiting, time, randomness, identity.
+//!
+//! All unsafe code of the tracker lives here, so that it can be read in one sitting; everything else is checked by
+//! the compiler. The wing knows nothing of trackers: sizes and times come in as arguments.
+
+pub mod alloc;
+pub mod clock;
+pub mod datagram;
+pub mod failure;
+mod pktinfo;
+pub mod poller;
+pub mod privileges;
+pub mod randomness;
+pub mod resources;
+pub mod signals;
+pub mod socket;

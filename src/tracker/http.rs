@@ -1,0 +1,182 @@
+//! HTTP requests and their answers.
+
+use super::pages::Page;
+use super::{Now, Tracker, count};
+use crate::features;
+use crate::limits::NUMWANT_MAX;
+use crate::stats::counters::HttpError;
+use crate::stats::modes::{Asked, Format, Mode};
+use crate::stats::text::{self, Overview};
+use crate::swarm::{self, Endpoint, InfoHash};
+use crate::wire::announce::{Announce, Extras};
+use crate::wire::bencode;
+use crate::wire::http::{self, Refusal, Version};
+use crate::wire::query::{Context, Scanner, Token};
+use crate::wire::scrape;
+
+/// What becomes of a request.
+pub enum Answer<const N: usize> {
+    /// The whole reply has been written.
+    Whole,
+    /// The reply is made in slices.
+    InSlices(Box<Page<N>>),
+}
+
+/// What a good request is answered with.
+enum Content<const N: usize> {
+    /// The body put together.
+    Body(Version),
+    /// A body that is made in slices.
+    Slices(Page<N>),
+    /// The page that is somewhere else.
+    Elsewhere,
+}
+
+type Answered<const N: usize> = Result<Content<N>, Refusal>;
+
+impl<const N: usize> Tracker<N> {
+    /// Answers one request, given from its first byte to the end of its head at least; it is decoded in place. The reply is
+    /// appended to `out`, unless it is made in slices.
+    pub fn handle_http(&mut self, now: Now, from: &[u8; N], request: &mut [u8], out: &mut Vec<u8>) -> Answer<N> {
+        self.body.clear();
+        match self.route(now, from, request) {
+            Ok(Content::Body(version)) => {
+                http::success(out, version, self.body.len());
+                out.extend_from_slice(&self.body);
+            }
+            Ok(Content::Slices(page)) => return Answer::InSlices(Box::new(page)),
+            Ok(Content::Elsewhere) => self.redirect(out),
+            Err(refusal) => self.refuse(refusal, out),
+        }
+        Answer::Whole
+    }
+
+    /// Refuses a request that is longer than what is collected.
+    pub fn too_long(&mut self, out: &mut Vec<u8>) {
+        self.refuse(Refusal::Internal, out);
+    }
+
+    fn refuse(&mut self, refusal: Refusal, out: &mut Vec<u8>) {
+        self.counters.error(HttpError::from(refusal));
+        http::refused(out, refusal);
+    }
+
+    fn redirect(&mut self, out: &mut Vec<u8>) {
+        match &self.settings.redirect_url {
+            Some(url) => {
+                self.counters.error(HttpError::Redirect);
+                http::redirected(out, url);
+            }
+            None => self.refuse(Refusal::NotFound, out),
+        }
+    }
+
+    fn route(&mut self, now: Now, from: &[u8; N], request: &mut [u8]) -> Answered<N> {
+        let start = http::path_start(request)?;
+        let everything = request.get(start..).is_some_and(|path| path.starts_with(b"scrape HTTP/"));
+        let mut scanner = Scanner::new(request, start);
+        let path = match scanner.token(Context::Path) {
+            Token::Text(path) => path,
+            Token::End => return Ok(Content::Elsewhere),
+            Token::Bad => return Err(Refusal::NotFound),
+        };
+        match scanner.text(&path) {
+            [b'a' | b'?', ..] => self.announce(now, from, &mut scanner),
+            _ if everything && features::FULLSCRAPE => Ok(Content::Slices(Page::full_scrape())),
+            [b's', b'c', ..] => self.scrape(now, &mut scanner),
+            path if path == self.settings.stats_path => self.statistics(now, &mut scanner),
+            _ => Err(Refusal::NotFound),
+        }
+    }
+
+    fn announce(&mut self, now: Now, from: &[u8; N], scanner: &mut Scanner<'_>) -> Answered<N> {
+        if !scanner.enter_query() {
+            return Err(Refusal::Parameter);
+        }
+        let said = Announce::parse(scanner, Extras::default())?;
+        let Some(info_hash) = said.info_hash.map(InfoHash) else {
+            self.body.extend_from_slice(bencode::NO_INFO_HASH);
+            return Ok(Content::Body(Version::Http11));
+        };
+        self.counters.tcp_announces += 1;
+        let peer = Endpoint { address: *from, port: said.port.to_be_bytes() };
+        let interval = self.interval();
+        let v6 = N == 16;
+        if said.stopped {
+            let counts = self.swarms.stop(now.minute(), &info_hash, &peer).map(|(_, counts)| counts).unwrap_or_default();
+            bencode::stopped(&mut self.body, counts, interval, v6);
+            return Ok(Content::Body(Version::Http11));
+        }
+        let what = swarm::Announce { seeding: said.seeding, completed: said.completed };
+        let (announced, torrent) = self.swarms.announce(now.minute(), &info_hash, &peer, what);
+        count(&mut self.counters, &announced);
+        self.peers.resize(NUMWANT_MAX * size_of::<Endpoint<N>>(), 0);
+        let length = torrent.choose(said.numwant, &mut self.random, &mut self.peers);
+        let peers = self.peers.get(..length).unwrap_or_default();
+        bencode::announced(&mut self.body, torrent.counts(), interval, peers, v6);
+        Ok(Content::Body(Version::Http11))
+    }
+
+    fn scrape(&mut self, now: Now, scanner: &mut Scanner<'_>) -> Answered<N> {
+        if !scanner.enter_query() {
+            return Err(Refusal::Parameter);
+        }
+        self.body.extend_from_slice(bencode::SCRAPE_START);
+        scrape::parse(scanner, |hash| {
+            if let Some(counts) = self.swarms.scrape(now.minute(), &InfoHash(hash)) {
+                bencode::scraped(&mut self.body, &hash, counts);
+            }
+        })?;
+        self.body.extend_from_slice(bencode::SCRAPE_END);
+        self.counters.tcp_scrapes += 1;
+        Ok(Content::Body(Version::Http11))
+    }
+
+    fn statistics(&mut self, now: Now, scanner: &mut Scanner<'_>) -> Answered<N> {
+        let asked = Asked::parse(scanner)?;
+        match asked.mode {
+            Mode::Top10 => return Ok(Content::Slices(Page::top(10))),
+            Mode::Top100 => return Ok(Content::Slices(Page::top(100))),
+            Mode::S24s => return Ok(Content::Slices(Page::networks())),
+            Mode::Tpbs if features::FULLSCRAPE => return Ok(Content::Slices(Page::dump(asked.format))),
+            Mode::Statedump if features::FULLSCRAPE => return Ok(Content::Slices(Page::dump(Format::State))),
+            Mode::Tpbs | Mode::Statedump | Mode::Busy | Mode::Fulllog | Mode::Woodpeckers => {
+                return Err(Refusal::Internal);
+            }
+            Mode::Numwants => return Err(Refusal::Parameter),
+            _ => self.text(now, asked.mode),
+        }
+        Ok(Content::Body(asked.mode.http_version()))
+    }
+
+    /// The pages that counters are enough for.
+    fn text(&mut self, now: Now, mode: Mode) {
+        let totals = self.swarms.totals();
+        let overview = Overview {
+            torrents: totals.torrents,
+            peers: totals.peers,
+            seeders: totals.seeders,
+            uptime: now.up.as_secs(),
+            tracker_id: self.id,
+            version: &self.settings.version,
+        };
+        let (out, counted) = (&mut self.body, &self.counters);
+        let (tcp, tcp_good) = (counted.tcp_accepted, counted.tcp_announces);
+        let (udp, udp_good) = (counted.udp_received, counted.udp_successes());
+        match mode {
+            Mode::Conn => text::requests(out, &overview, "connections", tcp + udp, tcp_good + udp_good),
+            Mode::Tcp4 => text::requests(out, &overview, "tcp4 stats", tcp, tcp_good),
+            Mode::Udp4 => text::requests(out, &overview, "udp4 stats", udp, udp_good),
+            Mode::Scrp => text::scrapes(out, &overview, counted),
+            Mode::Torr => text::torrents(out, &overview),
+            Mode::Fscr => text::full_scrapes(out, &overview),
+            Mode::Herr => text::errors(out, counted),
+            Mode::Renew => text::renewals(out, counted),
+            Mode::Syncs => text::syncs(out, &overview, counted),
+            Mode::Completed => text::completed(out, &overview, counted),
+            Mode::Version => out.extend_from_slice(self.settings.version.as_bytes()),
+            Mode::Everything => text::everything(out, &overview, counted),
+            _ => text::peers(out, &overview),
+        }
+    }
+}

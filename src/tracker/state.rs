@@ -1,0 +1,114 @@
+//! The torrents and download counts of an earlier run, from the file that `mode=statedump` makes.
+
+use super::{Now, Tracker};
+use crate::config::file::cannot_open;
+use crate::limits::STATE_LINE_MAX;
+use crate::swarm::InfoHash;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+
+impl<const N: usize> Tracker<N> {
+    /// Takes in the torrents of a state file. Gives the warning to print, if there is one.
+    pub fn restore_from(&mut self, file: &OsStr, now: Now) -> Option<Vec<u8>> {
+        // the original uses the words of its config file here
+        let Ok(reader) = File::open(file) else { return Some(cannot_open(file)) };
+        match self.restore(BufReader::new(reader), now) {
+            Ok(0) => None,
+            Ok(damaged) => Some(format!("Warning: {damaged} damaged lines in the state file were left out.\n").into()),
+            Err(error) => Some(format!("Warning: The state file was not read to its end: {error}.\n").into()),
+        }
+    }
+
+    /// Takes in the torrents of such a file, and counts the lines that are damaged.
+    ///
+    /// # Errors
+    /// Reading fails. The lines read before it stay.
+    pub fn restore(&mut self, mut reader: impl BufRead, now: Now) -> io::Result<u64> {
+        let mut damaged = 0;
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            if reader.by_ref().take(STATE_LINE_MAX).read_until(b'\n', &mut line)? == 0 {
+                return Ok(damaged);
+            }
+            if line.len() as u64 == STATE_LINE_MAX && line.last() != Some(&b'\n') {
+                reader.skip_until(b'\n')?;
+            }
+            let line = line.trim_ascii_end();
+            match parse(line) {
+                // of duplicates the first counts
+                Some((hash, minute, downloaded)) => {
+                    self.swarms.restore(&hash, minute.min(now.minute()), downloaded);
+                }
+                None => damaged += u64::from(!line.is_empty()),
+            }
+        }
+    }
+}
+
+/// A line: the info hash in hex digits, the minute stored with the torrent, its completed downloads.
+fn parse(line: &[u8]) -> Option<(InfoHash, u32, u32)> {
+    let (digits, rest) = line.split_at_checked(40)?;
+    let mut hash = [0; 20];
+    for (byte, pair) in hash.iter_mut().zip(digits.chunks_exact(2)) {
+        let digit = |at: usize| char::from(*pair.get(at)?).to_digit(16);
+        *byte = (digit(0)? << 4 | digit(1)?) as u8;
+    }
+    let rest = std::str::from_utf8(rest.strip_prefix(b":")?).ok()?;
+    let (minute, downloaded) = rest.split_once(':')?;
+    Some((InfoHash(hash), number(minute)?, number(downloaded)?))
+}
+
+/// Decimal digits; a number that is too large stands for the largest there is.
+fn number(text: &str) -> Option<u32> {
+    let digits = !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit());
+    digits.then(|| text.parse().unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tracker::Settings;
+    use std::time::Duration;
+
+    const NOW: Now = Now { unix: 30_000_000 * 60, up: Duration::ZERO };
+
+    fn restore(text: &[u8]) -> (Vec<(u8, u32, u32)>, u64) {
+        let settings = Settings { redirect_url: None, stats_path: Vec::new(), version: String::new() };
+        let mut tracker = Tracker::<4>::new(settings, [1, 2]);
+        let damaged = tracker.restore(text, NOW).unwrap();
+        let mut torrents = Vec::new();
+        let mut cursor = crate::swarm::Cursor::default();
+        tracker.swarms().walk(&mut cursor, 1000, |hash, counts, minute| {
+            torrents.push((hash.0[19], minute, counts.downloaded));
+        });
+        (torrents, damaged)
+    }
+
+    #[test]
+    fn only_damaged_lines_are_lost() {
+        let hash = |last: &str| "AeA0106A82F5A88ED922A63DC3AB60E1A6E465".to_owned() + last;
+        let long = "x".repeat(3000);
+        let lines = [
+            hash("01") + ":29999990:5",
+            hash("02") + ":30000009:7", // of the future
+            hash("01") + ":29999991:9", // again
+            hash("03") + ":x:1",
+            hash("03") + ":1",
+            hash("03") + ":1:-1",
+            hash("03") + ":1:1x",
+            hash("0g") + ":1:1",
+            String::new(),
+            "short".into(),
+            long + ":1:1",
+            hash("04") + ":29999992:99999999999\r",
+            hash("05") + ":29999993:0",
+        ];
+        let (torrents, damaged) = restore(lines.join("\n").as_bytes());
+        let expect = [(1, 29_999_990, 5), (2, 30_000_000, 7), (4, 29_999_992, u32::MAX), (5, 29_999_993, 0)];
+        assert_eq!(torrents, expect);
+        assert_eq!(damaged, 7);
+        assert_eq!(restore(b"\xff\xfe\0\n\n"), (vec![], 1));
+    }
+}

@@ -1,0 +1,57 @@
+//! Datagrams and their answers (BEP 15).
+
+use super::{Now, Tracker, count};
+use crate::swarm::{Announce, Endpoint, InfoHash};
+use crate::wire::bencode::Counts;
+use crate::wire::udp::{self, Action, MAGIC, Prefix, Reply};
+
+impl<const N: usize> Tracker<N> {
+    /// Answers one datagram: writes the reply and tells its length; 0 is silence. `reply` has room for the longest one
+    /// ([`udp::reply_max`]).
+    pub fn handle_udp(&mut self, now: Now, from: &[u8; N], packet: &[u8], reply: &mut [u8]) -> usize {
+        self.counters.udp_received += u64::from(!packet.is_empty());
+        let Some(prefix) = Prefix::parse(packet) else { return 0 };
+        let mut reply = Reply::new(reply);
+        if prefix.action == Action::Connect {
+            if prefix.connection == MAGIC {
+                self.counters.udp_connects += 1;
+                reply.connected(prefix.transaction, self.connection_ids.give(now, from));
+            }
+        } else if !self.connection_ids.check(now, from, prefix.connection) {
+            self.counters.udp_mismatches += 1;
+            reply.mismatch(prefix.transaction);
+        } else if prefix.action == Action::Announce {
+            self.udp_announce(now, from, &prefix, packet, &mut reply);
+        } else {
+            self.udp_scrape(now, &prefix, packet, &mut reply);
+        }
+        reply.length()
+    }
+
+    fn udp_announce(&mut self, now: Now, from: &[u8; N], prefix: &Prefix, packet: &[u8], reply: &mut Reply<'_>) {
+        let Some(said) = udp::Announce::parse(packet) else { return };
+        self.counters.udp_announces += 1;
+        let hash = InfoHash(*said.info_hash);
+        let peer = Endpoint { address: *from, port: said.port };
+        let interval = self.interval();
+        if said.stopped {
+            let counts = self.swarms.stop(now.minute(), &hash, &peer).map(|(_, counts)| counts).unwrap_or_default();
+            reply.announced(prefix.transaction, interval, counts);
+            return;
+        }
+        let what = Announce { seeding: said.seeding, completed: said.completed };
+        let (announced, torrent) = self.swarms.announce(now.minute(), &hash, &peer, what);
+        count(&mut self.counters, &announced);
+        reply.announced(prefix.transaction, interval, torrent.counts());
+        reply.peers(|room| torrent.choose(said.numwant, &mut self.random, room));
+    }
+
+    fn udp_scrape(&mut self, now: Now, prefix: &Prefix, packet: &[u8], reply: &mut Reply<'_>) {
+        self.counters.udp_scrapes += 1;
+        reply.action(Action::Scrape, prefix.transaction);
+        for hash in udp::scrape_hashes(packet) {
+            let known = hash.and_then(|hash| self.swarms.scrape(now.minute(), &InfoHash(*hash)));
+            reply.scraped(known.unwrap_or(Counts::default()));
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! HTTP requests as far as a tracker reads them, and the heads of replies.
+
+use std::io::Write;
+
+/// An answer that is not what was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// 400: the request does not begin as one.
+    Request,
+    /// 400: a parameter is wrong or missing.
+    Parameter,
+    /// 400: the client wants peers in a form that is not given.
+    Compact,
+    /// 402: full scrapes again too soon.
+    NotModest,
+    /// 403: this address may not ask for that.
+    Denied,
+    /// 404: no such page.
+    NotFound,
+    /// 500: too long, or not in this build.
+    Internal,
+}
+
+impl Refusal {
+    /// The status code and its text (as the original).
+    pub fn status(self) -> (u16, &'static str) {
+        match self {
+            Refusal::Request | Refusal::Parameter | Refusal::Compact => (400, "Invalid Request"),
+            Refusal::NotModest => (402, "Payment Required"),
+            Refusal::Denied => (403, "Access Denied"),
+            Refusal::NotFound => (404, "Not Found"),
+            Refusal::Internal => (500, "Internal Server Error"),
+        }
+    }
+}
+
+/// The protocol version that a reply's status line names.
+///
+/// The original writes 1.1 before what it answers at once and 1.0 before what it answers from another thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// Announces, scrapes, and statistics taken from counters.
+    Http11,
+    /// Full scrapes, statistics over all torrents, and errors.
+    Http10,
+}
+
+/// The end of a request's head within `bytes`: the place behind its empty line, if that has come.
+///
+/// The first `seen` bytes have been looked at before.
+pub fn head_end(bytes: &[u8], seen: usize) -> Option<usize> {
+    let start = seen.saturating_sub(3);
+    for offset in memchr::memchr_iter(b'\n', bytes.get(start..)?) {
+        let at = start + offset;
+        match bytes.get(at + 1..) {
+            Some([b'\n', ..]) => return Some(at + 2),
+            Some([b'\r', b'\n', ..]) if at > 0 && bytes[at - 1] == b'\r' => return Some(at + 3),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// The request line's first bytes, behind which the path stands.
+const METHOD: &[u8] = b"GET /";
+
+/// Where the path of a request starts, slashes skipped.
+///
+/// # Errors
+/// The request is none that is answered.
+pub fn path_start(bytes: &[u8]) -> Result<usize, Refusal> {
+    let rest = bytes.strip_prefix(METHOD).ok_or(Refusal::Request)?;
+    let slashes = rest.iter().take_while(|c| **c == b'/').count();
+    Ok(METHOD.len() + slashes)
+}
+
+/// The head of a good reply whose body of plain text has `length` bytes.
+pub fn success(out: &mut Vec<u8>, version: Version, length: usize) {
+    out.extend_from_slice(match version {
+        Version::Http11 => b"HTTP/1.1 200 OK\r\n",
+        Version::Http10 => b"HTTP/1.0 200 OK\r\n",
+    });
+    // writing to memory does not fail, here and below
+    let _ = write!(out, "Content-Type: text/plain\r\nContent-Length: {length}\r\n\r\n");
+}
+
+/// A whole reply that refuses.
+pub fn refused(out: &mut Vec<u8>, refusal: Refusal) {
+    let (code, text) = refusal.status();
+    let length = "<title></title>\n".len() + text.len();
+    let _ = write!(
+        out,
+        "HTTP/1.0 {code} {text}\r\nContent-Type: text/html\r\nContent-Length: {length}\r\n\r\n<title>{text}</title>\n"
+    );
+}
+
+/// A whole reply that sends the client elsewhere.
+pub fn redirected(out: &mut Vec<u8>, url: &[u8]) {
+    out.extend_from_slice(b"HTTP/1.0 302 Found\r\nContent-Length: 0\r\nLocation: ");
+    out.extend_from_slice(url);
+    out.extend_from_slice(b"\r\n\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_ends_at_an_empty_line() {
+        for (text, end) in [
+            (&b"a\n\nb"[..], Some(3)),
+            (b"a\r\n\nb", Some(4)),
+            (b"a\r\n\r\nb", Some(5)),
+            (b"\r\n\r\n", Some(4)),
+            (b"\n\n", Some(2)),
+            (b"a\n\r\n", None),
+            (b"a\r\n", None),
+            (b"a\r\n\r", None),
+            (b"", None),
+        ] {
+            assert_eq!(head_end(text, 0), end, "{text:?}");
+            for seen in 0..text.len() {
+                if head_end(&text[..seen], 0).is_none() {
+                    assert_eq!(head_end(text, seen), end, "{text:?} after {seen}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn requests_begin_with_get() {
+        assert_eq!(path_start(b"GET /a"), Ok(5));
+        assert_eq!(path_start(b"GET ///a"), Ok(7));
+        assert_eq!(path_start(b"GET /"), Ok(5));
+        for bad in [&b"GET  /"[..], b"get /", b"HEAD /", b"GET http://", b"GET", b"", b"\r\n\r\n"] {
+            assert_eq!(path_start(bad), Err(Refusal::Request), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn refusals_tell_their_length() {
+        for refusal in [Refusal::Request, Refusal::NotModest, Refusal::Denied, Refusal::NotFound, Refusal::Internal] {
+            let mut out = Vec::new();
+            refused(&mut out, refusal);
+            let text = String::from_utf8(out).unwrap();
+            let (head, body) = text.split_once("\r\n\r\n").unwrap();
+            assert!(head.ends_with(&format!("Content-Length: {}", body.len())), "{text}");
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! Datagrams of the UDP tracker protocol (BEP 15).
+
+use super::announce::Interval;
+use super::bencode::Counts;
+use crate::limits::{NUMWANT_MAX, UDP_SCRAPE_MAX};
+
+/// What a connect request says in place of a connection id (BEP 15).
+pub const MAGIC: u64 = 0x0417_2710_1980;
+
+/// Bytes of the shortest packet that is looked at: id, action, transaction (BEP 15).
+const PREFIX: usize = 16;
+
+/// Bytes of an announce; what stands behind, such as BEP 41 options, is ignored (BEP 15).
+const ANNOUNCE: usize = 98;
+
+/// Bytes of a reply to an announce before the peers (BEP 15).
+const ANNOUNCED: usize = 20;
+
+/// Bytes of a reply that says nothing but the action.
+const ACTION_ONLY: usize = 8;
+
+/// Bytes of the longest reply in a build whose addresses have `address` bytes.
+pub const fn reply_max(address: usize) -> usize {
+    let announced = ANNOUNCED + NUMWANT_MAX * (address + 2);
+    let scraped = ACTION_ONLY + UDP_SCRAPE_MAX * 12;
+    if announced > scraped { announced } else { scraped }
+}
+
+/// The text of the error told where a connection id is wrong (as the original), with its NUL.
+const MISMATCH: &[u8] = b"Connection ID missmatch.\0";
+
+/// A request's kind (BEP 15).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Asks for a connection id.
+    Connect,
+    /// Tells of a peer and asks for others.
+    Announce,
+    /// Asks for counts.
+    Scrape,
+}
+
+/// What every packet starts with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prefix {
+    /// The connection id, or [`MAGIC`].
+    pub connection: u64,
+    /// The request's kind.
+    pub action: Action,
+    /// The client's number for this request.
+    pub transaction: [u8; 4],
+}
+
+impl Prefix {
+    /// Reads the first 16 bytes; nothing if there are fewer, or of an unknown kind.
+    pub fn parse(packet: &[u8]) -> Option<Prefix> {
+        let prefix: &[u8; PREFIX] = packet.first_chunk()?;
+        let action = match u32::from_be_bytes(*field(prefix, 8)?) {
+            0 => Action::Connect,
+            1 => Action::Announce,
+            2 => Action::Scrape,
+            _ => return None,
+        };
+        Some(Prefix { connection: u64::from_be_bytes(*field(prefix, 0)?), action, transaction: *field(prefix, 12)? })
+    }
+}
+
+/// What a client said in its announce. The address it names is not looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announce<'a> {
+    /// Which torrent.
+    pub info_hash: &'a [u8; 20],
+    /// How the client calls itself.
+    pub peer_id: &'a [u8; 20],
+    /// Whether it has everything.
+    pub seeding: bool,
+    /// Whether it has just got the last piece.
+    pub completed: bool,
+    /// Whether it leaves.
+    pub stopped: bool,
+    /// How many peers it wants, within the limit.
+    pub numwant: usize,
+    /// Where it takes connections, as on the wire.
+    pub port: [u8; 2],
+}
+
+impl<'a> Announce<'a> {
+    /// Reads an announce; nothing if it is too short.
+    pub fn parse(packet: &'a [u8]) -> Option<Announce<'a>> {
+        let packet: &[u8; ANNOUNCE] = packet.first_chunk()?;
+        let event = u32::from_be_bytes(*field(packet, 80)?);
+        let numwant = u32::from_be_bytes(*field(packet, 92)?);
+        Some(Announce {
+            info_hash: field(packet, 16)?,
+            peer_id: field(packet, 36)?,
+            seeding: *field::<8>(packet, 64)? == [0; 8],
+            completed: event == 1,
+            stopped: event == 3,
+            numwant: usize::try_from(numwant).map_or(NUMWANT_MAX, |wanted| wanted.min(NUMWANT_MAX)),
+            port: *field(packet, 96)?,
+        })
+    }
+}
+
+fn field<const L: usize>(packet: &[u8], at: usize) -> Option<&[u8; L]> {
+    packet.get(at..)?.first_chunk()
+}
+
+/// The info hashes of a scrape, as many as are answered. One that is cut short at the packet's end is given as none:
+/// it is answered as an unknown torrent.
+pub fn scrape_hashes(packet: &[u8]) -> impl Iterator<Item = Option<&[u8; 20]>> {
+    let hashes = packet.get(PREFIX..).unwrap_or_default();
+    hashes.chunks(20).take(UDP_SCRAPE_MAX).map(|hash| hash.try_into().ok())
+}
+
+/// Writes replies into a buffer that is long enough for any of them ([`reply_max`]), and counts their bytes.
+pub struct Reply<'a> {
+    buffer: &'a mut [u8],
+    length: usize,
+}
+
+impl<'a> Reply<'a> {
+    /// An empty reply.
+    pub fn new(buffer: &'a mut [u8]) -> Self {
+        Reply { buffer, length: 0 }
+    }
+
+    /// Bytes written; nought means silence.
+    pub fn length(&self) -> usize {
+        self.length
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        if let Some(place) = self.buffer.get_mut(self.length..self.length + bytes.len()) {
+            place.copy_from_slice(bytes);
+            self.length += bytes.len();
+        }
+    }
+
+    fn put_u32(&mut self, value: u32) {
+        self.put(&value.to_be_bytes());
+    }
+
+    /// What every reply starts with, and all that is said of a torrent that is not served.
+    pub fn action(&mut self, action: Action, transaction: [u8; 4]) {
+        self.put_u32(match action {
+            Action::Connect => 0,
+            Action::Announce => 1,
+            Action::Scrape => 2,
+        });
+        self.put(&transaction);
+    }
+
+    /// Gives out a connection id.
+    pub fn connected(&mut self, transaction: [u8; 4], connection: u64) {
+        self.action(Action::Connect, transaction);
+        self.put(&connection.to_be_bytes());
+    }
+
+    /// Tells that the connection id is wrong (BEP 15: action 3).
+    pub fn mismatch(&mut self, transaction: [u8; 4]) {
+        self.put_u32(3);
+        self.put(&transaction);
+        self.put(MISMATCH);
+    }
+
+    /// An announce's reply but for the peers.
+    pub fn announced(&mut self, transaction: [u8; 4], interval: Interval, counts: Counts) {
+        self.action(Action::Announce, transaction);
+        self.put_u32(interval.seconds());
+        self.put_u32(counts.leechers);
+        self.put_u32(counts.seeders);
+    }
+
+    /// One torrent of a scrape's reply.
+    pub fn scraped(&mut self, counts: Counts) {
+        self.put_u32(counts.seeders);
+        self.put_u32(counts.downloaded);
+        self.put_u32(counts.leechers);
+    }
+
+    /// Where the peers go: `write` fills the rest of the buffer and says how many bytes it used.
+    pub fn peers(&mut self, write: impl FnOnce(&mut [u8]) -> usize) {
+        if let Some(rest) = self.buffer.get_mut(self.length..) {
+            let room = rest.len();
+            self.length += write(rest).min(room);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn packet(action: u32, length: usize) -> Vec<u8> {
+        let mut packet = vec![0; length.max(PREFIX)];
+        packet[8..12].copy_from_slice(&action.to_be_bytes());
+        packet[12..16].copy_from_slice(&[1, 2, 3, 4]);
+        packet.truncate(length);
+        packet
+    }
+
+    #[test]
+    fn short_and_unknown_packets_mean_nothing() {
+        assert_eq!(Prefix::parse(&packet(0, 15)), None);
+        assert_eq!(Prefix::parse(&packet(3, 16)), None);
+        assert_eq!(Prefix::parse(&packet(u32::MAX, 16)), None);
+        let prefix = Prefix::parse(&packet(2, 16)).unwrap();
+        assert_eq!((prefix.action, prefix.transaction), (Action::Scrape, [1, 2, 3, 4]));
+        assert_eq!(Announce::parse(&packet(1, 97)), None);
+        assert!(Announce::parse(&packet(1, 120)).is_some());
+    }
+
+    #[test]
+    fn fields_of_an_announce() {
+        let mut bytes = packet(1, 98);
+        bytes[16..36].copy_from_slice(b"info_hash_info_hash_");
+        bytes[36..56].copy_from_slice(b"-CC0001-abcdefghijkl");
+        bytes[64] = 1; // left, far above 32 bits
+        bytes[83] = 3;
+        bytes[92..96].copy_from_slice(&[255; 4]);
+        bytes[96..98].copy_from_slice(&[0x1a, 0xe1]);
+        let said = Announce::parse(&bytes).unwrap();
+        assert_eq!(said.info_hash, b"info_hash_info_hash_");
+        assert_eq!(said.peer_id, b"-CC0001-abcdefghijkl");
+        assert!(!said.seeding && !said.completed && said.stopped);
+        assert_eq!((said.numwant, said.port), (200, [0x1a, 0xe1]));
+        bytes[64] = 0;
+        bytes[83] = 1;
+        let said = Announce::parse(&bytes).unwrap();
+        assert!(said.seeding && said.completed && !said.stopped);
+    }
+
+    #[test]
+    fn a_scrape_ends_at_75_hashes_and_may_be_cut_short() {
+        let count = |length| scrape_hashes(&packet(2, length)).count();
+        assert_eq!(count(16), 0);
+        assert_eq!(count(36), 1);
+        assert_eq!(count(16 + 20 * 80), 75);
+        let bytes = packet(2, 16 + 27);
+        assert_eq!(scrape_hashes(&bytes).map(|hash| hash.is_some()).collect::<Vec<_>>(), [true, false]);
+    }
+
+    #[test]
+    fn the_longest_replies_fit() {
+        for address in [4, 16] {
+            let mut buffer = vec![0; reply_max(address)];
+            let mut reply = Reply::new(&mut buffer);
+            reply.action(Action::Scrape, [0; 4]);
+            (0..UDP_SCRAPE_MAX).for_each(|_| reply.scraped(Counts::default()));
+            assert_eq!(reply.length(), 8 + 75 * 12);
+            let mut reply = Reply::new(&mut buffer);
+            reply.announced([0; 4], Interval::from_draw(0), Counts::default());
+            reply.peers(|room| {
+                assert!(room.len() >= NUMWANT_MAX * (address + 2));
+                NUMWANT_MAX * (address + 2)
+            });
+            assert_eq!(reply.length(), ANNOUNCED + NUMWANT_MAX * (address + 2));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_packets_are_read(bytes in prop::collection::vec(any::<u8>(), 0..2000)) {
+            Prefix::parse(&bytes);
+            Announce::parse(&bytes);
+            prop_assert!(scrape_hashes(&bytes).count() <= UDP_SCRAPE_MAX);
+        }
+    }
+}
