@@ -141,7 +141,8 @@ impl<const N: usize> Server<N> {
         self.reply.clear();
         if length > REQUEST_MAX {
             self.tracker.too_long(&mut self.reply);
-            let sent = push(&connection.socket, &self.reply).and_then(|_| socket::shutdown_write(connection.socket.as_fd()));
+            let sent =
+                push(&connection.socket, &self.reply).and_then(|_| socket::shutdown_write(connection.socket.as_fd()));
             // the client may still be sending: closed now, it would be cut off before it has read its answer
             connection.state = State::Lingering(0);
             return sent.is_ok();

@@ -146,5 +146,7 @@ fn everything_debug(out: &mut Vec<u8>, counted: &Counters) {
         let _ = writeln!(out, "      <count code=\"{code}\">{count}</count>");
     }
     // one thread owns all state, so there is no lock to wait for
-    out.extend_from_slice(b"    </http_error>\n    <mutex_stall>\n      <count>0</count>\n    </mutex_stall>\n  </debug>\n</stats>");
+    out.extend_from_slice(
+        b"    </http_error>\n    <mutex_stall>\n      <count>0</count>\n    </mutex_stall>\n  </debug>\n</stats>",
+    );
 }

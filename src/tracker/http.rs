@@ -103,7 +103,8 @@ impl<const N: usize> Tracker<N> {
         let interval = self.interval();
         let v6 = N == 16;
         if said.stopped {
-            let counts = self.swarms.stop(now.minute(), &info_hash, &peer).map(|(_, counts)| counts).unwrap_or_default();
+            let counts =
+                self.swarms.stop(now.minute(), &info_hash, &peer).map(|(_, counts)| counts).unwrap_or_default();
             bencode::stopped(&mut self.body, counts, interval, v6);
             return Ok(Content::Body(Version::Http11));
         }
