@@ -31,7 +31,7 @@ pub(super) trait Page: Default {
 }
 
 /// Pages of a shelf at most.
-const SHELF_MAX: usize = 128;
+const SHELF_MAX: usize = 256;
 
 struct Leaf<P: Page> {
     /// Not above any key of the page, and above all of the page before. The first of all is the lowest key there can be.
@@ -268,7 +268,7 @@ impl<P: Page> Directory<P> {
 /// Makes room for one more, by an eighth, so that little is wasted.
 pub(super) fn grow<T>(items: &mut Vec<T>) {
     if items.len() == items.capacity() {
-        items.reserve_exact(1 + items.len() / 8);
+        items.reserve_exact((items.len() / 8).max(1));
     }
 }
 
