@@ -1,5 +1,6 @@
-//! What a torrent and a peer cost in memory, and how long the longest operation takes. Run by hand:
-//! `cargo test --release --lib measurement -- --ignored --nocapture --test-threads 1`
+//! What a torrent and a peer cost in memory, and how long the longest operation takes. Run by hand,
+//! each by itself, as memory that one leaves behind would hide what the next takes:
+//! `cargo test --release --lib memory_of_one_ipv4_peer -- --ignored --nocapture`
 
 use super::super::{Random, Swarms};
 use super::{LEECH, SEED, peer, spread};
@@ -44,24 +45,38 @@ fn memory<const N: usize>(torrents: u64, peers: u32) {
 
 #[test]
 #[ignore = "measurement"]
-fn memory_of_small_torrents() {
+fn memory_of_one_ipv4_peer() {
     memory::<4>(1_000_000, 1);
+}
+
+#[test]
+#[ignore = "measurement"]
+fn memory_of_one_ipv6_peer() {
     memory::<16>(1_000_000, 1);
 }
 
 #[test]
 #[ignore = "measurement"]
-fn memory_of_middling_torrents() {
+fn memory_of_a_hundred_ipv4_peers() {
     memory::<4>(10_000, 100);
+}
+
+#[test]
+#[ignore = "measurement"]
+fn memory_of_a_hundred_ipv6_peers() {
     memory::<16>(10_000, 100);
 }
 
 #[test]
 #[ignore = "measurement"]
-fn memory_of_huge_swarms() {
-    memory::<4>(1, 2_000_000);
+fn memory_of_a_thousand_ipv4_peers() {
     memory::<4>(1000, 1000);
-    memory::<16>(1, 2_000_000);
+}
+
+#[test]
+#[ignore = "measurement"]
+fn memory_of_a_huge_ipv4_swarm() {
+    memory::<4>(1, 2_000_000);
 }
 
 #[test]
@@ -104,7 +119,7 @@ fn time_of_growth_and_lookup() {
         loop {
             let start = running();
             let end = swarms.tend(START + 46 + 2 * step, 100);
-            longest = longest.max((running() - start));
+            longest = longest.max(running() - start);
             calls += 1;
             if end {
                 break;
