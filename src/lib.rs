@@ -33,10 +33,6 @@ compile_error!("the switch log-networks does not compile, as in the original: wh
 compile_error!("the switches accesslist-black and accesslist-white exclude each other");
 #[cfg(feature = "v6")]
 compile_error!("the switch v6 is not built yet");
-#[cfg(feature = "compression-gzip")]
-compile_error!("the switch compression-gzip is not built yet");
-#[cfg(feature = "compression-gzip-always")]
-compile_error!("the switch compression-gzip-always is not built yet");
 #[cfg(feature = "accesslist-black")]
 compile_error!("the switch accesslist-black is not built yet");
 #[cfg(feature = "accesslist-white")]
@@ -49,15 +45,5 @@ compile_error!("the switch restrict-stats is not built yet");
 compile_error!("the switch ip-from-query-string is not built yet");
 #[cfg(feature = "ip-from-proxy")]
 compile_error!("the switch ip-from-proxy is not built yet");
-#[cfg(feature = "modest-fullscrapes")]
-compile_error!("the switch modest-fullscrapes is not built yet");
-#[cfg(feature = "log-numwant")]
-compile_error!("the switch log-numwant is not built yet");
-#[cfg(feature = "spot-woodpecker")]
-compile_error!("the switch spot-woodpecker is not built yet");
-#[cfg(feature = "fulllog-networks")]
-compile_error!("the switch fulllog-networks is not built yet");
-#[cfg(feature = "syslogs")]
-compile_error!("the switch syslogs is not built yet");
 #[cfg(feature = "keepalive")]
 compile_error!("the switch keepalive is not built yet");

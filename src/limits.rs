@@ -127,5 +127,70 @@ pub const EVENTS_A_TURN: usize = 256;
 /// Networks in each table of the busiest ones (as the original).
 pub const NETWORKS_LISTED: usize = 128;
 
-/// Torrents, peers or networks looked at in one turn for pages that are made of all of them: well under a millisecond.
+/// Torrents and pages of peers cleaned in one step of the walk in which peers and torrents leave.
 pub const WALK_SLICE: usize = 2000;
+
+/// Networks that are counted at once for the table of the busiest ones, some 20 bytes each; where there are more, the peers are
+/// walked again for the others.
+pub const NETWORKS_COUNTED: usize = 1 << 19;
+
+/// Networks that woodpeckers are counted in; further ones are not, until some are forgotten.
+pub const WOODPECKER_NETWORKS: usize = 1 << 20;
+
+/// Minutes after its last announce from which on a peer's next one is no woodpecker's (as the original).
+pub const WOODPECKER_MINUTES: u32 = 20;
+
+/// How often their counts are halved (as the original).
+pub const WOODPECKER_HALVING: Duration = Duration::from_secs(120);
+
+// ---- long answers -----------------------------------------------------------------------------------------------
+
+/// Bytes of an answer that is made whole, so that its head can tell the length; a longer one is streamed.
+pub const ANSWER_WHOLE_MAX: usize = 16 << 20;
+
+/// Bytes of all answers in the making or on their way together. Where there is no room a request for one more waits.
+pub const ANSWERS_BUDGET: usize = 64 << 20;
+
+/// Bytes of the pieces that long answers are made in.
+pub const ANSWER_PIECE: usize = 64 << 10;
+
+/// Bytes of a streamed answer that are made ahead of the receiver.
+pub const ANSWER_WINDOW: usize = 512 << 10;
+
+/// Torrents, peers or networks looked at before the time is looked at: some tens of microseconds.
+pub const ANSWER_STEP: usize = 128;
+
+/// Time in one turn of the loop for making and sending long answers. Announces wait that much longer.
+pub const ANSWERS_TURN: Duration = Duration::from_micros(300);
+
+/// Pieces of answers that are given up which are freed in one turn.
+pub const DISCARD_STEP: usize = 8;
+
+/// Level of compression: the next ones take two and four times as long for a tenth less.
+pub const GZIP_LEVEL: u32 = 1;
+
+/// Bytes that the compression of one answer takes beside the answer.
+pub const GZIP_MEMORY: usize = 512 << 10;
+
+/// Pieces that wait for the compressing thread, or come back from it.
+pub const GZIP_QUEUE: usize = 128;
+
+/// How long an address has to wait for its next full scrape where these are to be modest (as the original).
+pub const MODEST_INTERVAL: Duration = Duration::from_secs(300);
+
+/// Addresses that are remembered for that; beyond, the oldest are forgotten.
+pub const MODEST_ADDRESSES: usize = 1 << 16;
+
+// ---- logs -------------------------------------------------------------------------------------------------------
+
+/// Bytes of logged requests that are kept; beyond, the oldest go.
+pub const FULLLOG_MAX: usize = 8 << 20;
+
+/// Networks whose requests are logged; beyond, the oldest go.
+pub const FULLLOG_NETWORKS: usize = 256;
+
+/// Completed downloads that wait to be told to the system's log; beyond, they are counted only.
+pub const SYSLOG_QUEUE: usize = 4096;
+
+/// Of which so many are told in one turn.
+pub const SYSLOG_LINES_A_TURN: usize = 64;

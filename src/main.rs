@@ -1,11 +1,12 @@
 //! The steps of a start, top to bottom.
 
-use opentracker::features::ADDRESS;
+use opentracker::features::{ADDRESS, SYSLOGS};
 use opentracker::server::Server;
 use opentracker::start::{Ended, Start, say, version};
 use opentracker::sys::alloc::Allocator;
 use opentracker::sys::clock::Clock;
 use opentracker::sys::signals::Signals;
+use opentracker::sys::syslog::SystemLog;
 use opentracker::sys::{randomness, resources};
 use opentracker::tracker::{Now, Settings, Tracker};
 use std::process::ExitCode;
@@ -30,12 +31,15 @@ fn run() -> Result<(), Ended> {
     let mut start = Start::follow(std::env::args_os())?;
     resources::raise_descriptor_limit();
     let seed = seed()?;
+    // its place may be out of reach from the root directory
+    let log = SYSLOGS.then(SystemLog::open);
     start.drop_privileges()?;
 
     let settings = Settings {
         redirect_url: start.redirect_url.take(),
         stats_path: std::mem::take(&mut start.stats_path),
         version: version(),
+        blessings: std::mem::take(&mut start.blessings),
     };
     let mut tracker = Tracker::<ADDRESS>::new(settings, seed);
     if let Some(file) = &start.state_file {
@@ -43,7 +47,7 @@ fn run() -> Result<(), Ended> {
         tracker.restore_from(file, now).iter().for_each(|warning| say(warning));
     }
     resources::sharpen_waits();
-    Server::new(clock, signals, start.sockets, tracker)?.run()?;
+    Server::new(clock, signals, start.sockets, tracker, log)?.run()?;
     Ok(())
 }
 

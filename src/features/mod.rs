@@ -3,6 +3,13 @@
 //! A small switch is a constant, and code that depends on it is a plain `if`, so that both sides always compile. A large one is
 //! a module beside a face that does nothing and has the same items.
 
+#[cfg(feature = "compression-gzip")]
+#[path = "gzip.rs"]
+pub mod gzip;
+#[cfg(not(feature = "compression-gzip"))]
+#[path = "gzip_off.rs"]
+pub mod gzip;
+
 use crate::config::{AccessList, Switches};
 
 /// A tracker for IPv6: peers of 18 bytes.
@@ -13,6 +20,27 @@ pub const ADDRESS: usize = if V6 { 16 } else { 4 };
 
 /// `GET /scrape` without info hashes, and the dumps among the statistics.
 pub const FULLSCRAPE: bool = cfg!(feature = "fullscrape");
+
+/// Full scrapes compressed for clients that name gzip, dumps for all.
+pub const COMPRESSION_GZIP: bool = cfg!(feature = "compression-gzip");
+
+/// Dumps are compressed for clients that name gzip only.
+pub const COMPRESSION_GZIP_ALWAYS: bool = cfg!(feature = "compression-gzip-always");
+
+/// One full scrape in a while for each address.
+pub const MODEST_FULLSCRAPES: bool = cfg!(feature = "modest-fullscrapes");
+
+/// Announces are counted by their numwant.
+pub const LOG_NUMWANT: bool = cfg!(feature = "log-numwant");
+
+/// Networks that announce too often are counted.
+pub const SPOT_WOODPECKER: bool = cfg!(feature = "spot-woodpecker");
+
+/// Requests of chosen networks are kept to be read.
+pub const FULLLOG_NETWORKS: bool = cfg!(feature = "fulllog-networks");
+
+/// Completed downloads are told to the system's log.
+pub const SYSLOGS: bool = cfg!(feature = "syslogs");
 
 /// The list that decides which torrents are served, if there is one.
 pub const ACCESSLIST: Option<AccessList> = if cfg!(feature = "accesslist-white") {
@@ -36,18 +64,18 @@ pub const SWITCHES: Switches = Switches {
 pub const COMPILED_IN: &[(&str, bool)] = &[
     ("fullscrape", FULLSCRAPE),
     ("v6", V6),
-    ("compression-gzip", cfg!(feature = "compression-gzip")),
-    ("compression-gzip-always", cfg!(feature = "compression-gzip-always")),
+    ("compression-gzip", COMPRESSION_GZIP),
+    ("compression-gzip-always", COMPRESSION_GZIP_ALWAYS),
     ("accesslist-black", cfg!(feature = "accesslist-black")),
     ("accesslist-white", cfg!(feature = "accesslist-white")),
     ("sync-live", SWITCHES.sync_live),
     ("restrict-stats", SWITCHES.restrict_stats),
     ("ip-from-query-string", cfg!(feature = "ip-from-query-string")),
     ("ip-from-proxy", SWITCHES.ip_from_proxy),
-    ("modest-fullscrapes", cfg!(feature = "modest-fullscrapes")),
-    ("log-numwant", cfg!(feature = "log-numwant")),
-    ("spot-woodpecker", cfg!(feature = "spot-woodpecker")),
-    ("fulllog-networks", cfg!(feature = "fulllog-networks")),
-    ("syslogs", cfg!(feature = "syslogs")),
+    ("modest-fullscrapes", MODEST_FULLSCRAPES),
+    ("log-numwant", LOG_NUMWANT),
+    ("spot-woodpecker", SPOT_WOODPECKER),
+    ("fulllog-networks", FULLLOG_NETWORKS),
+    ("syslogs", SYSLOGS),
     ("keepalive", cfg!(feature = "keepalive")),
 ];

@@ -3,9 +3,9 @@
 //! Most connections never come here: their request is there when they are accepted, and is answered on the spot.
 
 use super::deadlines::Deadlines;
+use super::delivery::Delivery;
 use crate::limits::{ANSWER_TIMEOUT, LINGER_TIMEOUT, REQUEST_TIMEOUT};
 use crate::sys::poller::{Interest, Poller};
-use crate::tracker::pages::Page;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
@@ -14,8 +14,8 @@ use std::time::Duration;
 pub enum State<const N: usize> {
     /// The rest of its request; this much has come.
     Request(Vec<u8>),
-    /// Its page, which is made in slices; so much of the answer there is, with room before it for the head.
-    Making(Box<Page<N>>, Vec<u8>),
+    /// Its long answer to be made, and the receiver to take it.
+    Long(Box<Delivery<N>>),
     /// The receiver, who has taken so many bytes of the answer.
     Sending(Vec<u8>, usize),
     /// The end of what the client sends, so many bytes of which were thrown away.
@@ -26,15 +26,15 @@ impl<const N: usize> State<N> {
     fn interest(&self) -> Interest {
         match self {
             State::Request(_) | State::Lingering(_) => Interest::READ,
-            State::Making(..) => Interest::NONE,
-            State::Sending(..) => Interest::WRITE,
+            State::Long(delivery) if !delivery.blocked => Interest::NONE,
+            State::Long(_) | State::Sending(..) => Interest::WRITE,
         }
     }
 
     fn deadline(&self) -> usize {
         match self {
             State::Request(_) => 0,
-            State::Making(..) | State::Sending(..) => 1,
+            State::Long(_) | State::Sending(..) => 1,
             State::Lingering(_) => 2,
         }
     }

@@ -2,6 +2,7 @@
 //! [connections](super::connections).
 
 use super::connections::{Connection, Name, State};
+use super::delivery::Delivery;
 use super::udp::Served;
 use super::{Server, Token};
 use crate::limits::{ACCEPTS_A_TURN, LINGER_MAX, MINUTE, REQUEST_MAX};
@@ -10,12 +11,9 @@ use crate::sys::socket::{self, Accepted};
 use crate::tracker::Now;
 use crate::tracker::http::Answer;
 use crate::wire::address::{from_ip, to_ip};
-use crate::wire::http::{Version, head_end, success};
+use crate::wire::http::head_end;
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsFd, OwnedFd};
-
-/// Room kept before the body of a page for the head, whose length is known only when the body's is.
-const HEAD_ROOM: usize = 128;
 
 impl<const N: usize> Server<N> {
     /// Takes new connections, as many as there is a turn for.
@@ -48,10 +46,10 @@ impl<const N: usize> Server<N> {
 
     fn begin(&mut self, mut connection: Connection<N>, now: Now) {
         if self.advance(&mut connection, now) {
-            let making = matches!(connection.state, State::Making(..));
+            let long = matches!(connection.state, State::Long(_));
             let token = |name| Token::Connection(name).to_bits();
             match self.connections.add(connection, now.up, &mut self.poller, token) {
-                Ok(name) if making => self.making.push_back(name),
+                Ok(name) if long => self.answers.enqueue(name),
                 // where the poller has no room the connection is closed, which is all that can be done
                 Ok(_) | Err(_) => {}
             }
@@ -64,46 +62,41 @@ impl<const N: usize> Server<N> {
             return self.close(name);
         }
         let Some(mut connection) = self.connections.lift(name) else { return };
-        let was_making = matches!(connection.state, State::Making(..));
-        let keep = if was_making { !event.hangup } else { self.advance(&mut connection, now) };
-        if keep && !was_making && matches!(connection.state, State::Making(..)) {
-            self.making.push_back(name);
-        }
-        self.settle(name, connection, keep, now);
-    }
-
-    /// Makes one more slice of the page whose turn it is.
-    pub(super) fn make_slice(&mut self, now: Now) {
-        let Some(name) = self.making.pop_front() else { return };
-        let Some(mut connection) = self.connections.lift(name) else { return };
-        let mut keep = true;
-        if let State::Making(page, answer) = &mut connection.state {
-            if page.slice(self.tracker.swarms(), answer) {
-                let mut answer = std::mem::take(answer);
-                let start = put_head(&mut answer);
-                connection.state = State::Sending(answer, start);
-                keep = self.advance(&mut connection, now);
-            } else {
-                self.making.push_back(name);
+        let keep = match &mut connection.state {
+            State::Long(delivery) => {
+                delivery.blocked &= !event.writable;
+                if !delivery.blocked && !std::mem::replace(&mut delivery.queued, true) {
+                    self.answers.enqueue(name);
+                }
+                !event.hangup
             }
-        }
+            _ => {
+                let keep = self.advance(&mut connection, now);
+                if keep && matches!(connection.state, State::Long(_)) {
+                    self.answers.enqueue(name);
+                }
+                keep
+            }
+        };
         self.settle(name, connection, keep, now);
     }
 
     /// Closes a connection without a word.
     pub(super) fn close(&mut self, name: Name) {
-        if let Some(connection) = self.connections.lift(name) {
+        if let Some(mut connection) = self.connections.lift(name) {
+            self.answers.give_up(&mut connection);
             self.connections.remove(name, connection, &mut self.poller);
             self.resume_accepting();
         }
     }
 
-    fn settle(&mut self, name: Name, connection: Connection<N>, keep: bool, now: Now) {
+    pub(super) fn settle(&mut self, name: Name, mut connection: Connection<N>, keep: bool, now: Now) {
         if keep {
             let token = Token::Connection(name).to_bits();
             // where the poller does not take the change the connection is closed, which is all that can be done
             let _ = self.connections.put_back(name, connection, now.up, &mut self.poller, token);
         } else {
+            self.answers.give_up(&mut connection);
             self.connections.remove(name, connection, &mut self.poller);
             self.resume_accepting();
         }
@@ -113,7 +106,7 @@ impl<const N: usize> Server<N> {
     fn advance(&mut self, connection: &mut Connection<N>, now: Now) -> bool {
         match &mut connection.state {
             State::Request(_) => self.read(connection, now),
-            State::Making(..) => true,
+            State::Long(_) => true,
             State::Sending(answer, sent) => {
                 let rest = answer.get(*sent..).unwrap_or_default();
                 let length = rest.len();
@@ -166,7 +159,7 @@ impl<const N: usize> Server<N> {
                 if page.is_logged() {
                     log_full_scrape(now, &connection.from);
                 }
-                connection.state = State::Making(page, vec![0; HEAD_ROOM]);
+                connection.state = State::Long(Box::new(Delivery::new(page)));
                 true
             }
             Answer::Whole => match push(&connection.socket, &self.reply) {
@@ -189,22 +182,11 @@ fn push(socket: &OwnedFd, bytes: &[u8]) -> io::Result<usize> {
 }
 
 /// Receives what is there: nothing yet, no bytes at the end, or some.
-fn pull(socket: &OwnedFd, room: &mut [u8]) -> io::Result<Option<usize>> {
+pub(super) fn pull(socket: &OwnedFd, room: &mut [u8]) -> io::Result<Option<usize>> {
     match socket::receive(socket.as_fd(), room) {
         Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
         result => result.map(Some),
     }
-}
-
-/// Writes the head into the room kept for it before the body. Tells where it starts.
-fn put_head(answer: &mut [u8]) -> usize {
-    let mut head = Vec::with_capacity(HEAD_ROOM);
-    success(&mut head, Version::Http10, answer.len().saturating_sub(HEAD_ROOM));
-    let start = HEAD_ROOM.saturating_sub(head.len());
-    if let Some(room) = answer.get_mut(start..start + head.len()) {
-        room.copy_from_slice(&head);
-    }
-    start
 }
 
 /// Tells the log who asked for all torrents (as the original).

@@ -2,9 +2,12 @@
 //!
 //! [`Server::turn`] has the whole order of a turn. Each part of it is bounded, so that none keeps the others waiting for long.
 
+mod answers;
 mod connections;
 mod deadlines;
+mod delivery;
 mod http;
+mod journal;
 mod pace;
 mod udp;
 
@@ -12,9 +15,9 @@ use crate::limits::{ACCEPT_PAUSE, EVENTS_A_TURN, REQUEST_MAX};
 use crate::sys::clock::Clock;
 use crate::sys::poller::{Event, Interest, Poller};
 use crate::sys::signals::{Signal, Signals};
+use crate::sys::syslog::SystemLog;
 use crate::tracker::{Now, Tracker};
 use connections::{Connections, Name};
-use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
@@ -25,6 +28,7 @@ enum Token {
     Signals,
     Udp(usize),
     Workers,
+    Press,
     Listener(usize),
     Connection(Name),
 }
@@ -34,6 +38,7 @@ impl Token {
         let (kind, rest) = match self {
             Token::Signals => (0, 0),
             Token::Workers => (0, 1),
+            Token::Press => (0, 2),
             Token::Udp(index) => (1, index as u64),
             Token::Listener(index) => (2, index as u64),
             Token::Connection(name) => (3, name.to_bits()),
@@ -45,7 +50,8 @@ impl Token {
         let rest = bits & ((1 << Name::BITS) - 1);
         match bits >> Name::BITS {
             0 if rest == 0 => Token::Signals,
-            0 => Token::Workers,
+            0 if rest == 1 => Token::Workers,
+            0 => Token::Press,
             1 => Token::Udp(rest as usize),
             2 => Token::Listener(rest as usize),
             _ => Token::Connection(Name::from_bits(rest)),
@@ -74,8 +80,8 @@ pub struct Server<const N: usize> {
     udp: udp::Service,
     pace: pace::Pace,
     connections: Connections<N>,
-    /// Connections whose pages are in the making, the one whose turn it is first.
-    making: VecDeque<Name>,
+    answers: answers::Answers<N>,
+    journal: journal::Journal,
     /// Where requests are received, one byte longer than the longest that is answered.
     request: Vec<u8>,
     /// Where replies are written.
@@ -83,11 +89,17 @@ pub struct Server<const N: usize> {
 }
 
 impl<const N: usize> Server<N> {
-    /// Takes the sockets and the tracker, and starts the workers asked for.
+    /// Takes the sockets, the tracker and the system's log, and starts the workers asked for.
     ///
     /// # Errors
     /// The system has no poller or thread to give, or takes not all sockets into the poller.
-    pub fn new(clock: Clock, signals: Signals, sockets: Sockets, tracker: Tracker<N>) -> io::Result<Self> {
+    pub fn new(
+        clock: Clock,
+        signals: Signals,
+        sockets: Sockets,
+        tracker: Tracker<N>,
+        log: Option<SystemLog>,
+    ) -> io::Result<Self> {
         let mut poller = Poller::new(EVENTS_A_TURN)?;
         poller.add(signals.as_fd(), Token::Signals.to_bits(), Interest::READ)?;
         for (index, listener) in sockets.listeners.iter().enumerate() {
@@ -97,6 +109,10 @@ impl<const N: usize> Server<N> {
             poller.add(socket, Token::Udp(index).to_bits(), Interest::READ)
         })?;
         poller.add(udp.workers().waker().as_fd(), Token::Workers.to_bits(), Interest::READ)?;
+        let answers = answers::Answers::new()?;
+        if let Some(press) = answers.press() {
+            poller.add(press.waker().as_fd(), Token::Press.to_bits(), Interest::READ)?;
+        }
         Ok(Server {
             clock,
             signals,
@@ -107,7 +123,8 @@ impl<const N: usize> Server<N> {
             udp,
             pace: pace::Pace::default(),
             connections: Connections::default(),
-            making: VecDeque::new(),
+            answers,
+            journal: journal::Journal::new(log),
             request: vec![0; REQUEST_MAX + 1],
             reply: Vec::new(),
         })
@@ -123,7 +140,7 @@ impl<const N: usize> Server<N> {
         Ok(())
     }
 
-    /// One turn: wait, answer what came, make some more of the long pages, close what took too long, let some time pass over
+    /// One turn: wait, answer what came, make and send some more of the long answers, close what took too long, let some time pass over
     /// the swarms, and under load let some requests gather. False when it is time to end.
     fn turn(&mut self, events: &mut Vec<Event>) -> io::Result<bool> {
         let wait = self.time_to_wait();
@@ -143,11 +160,13 @@ impl<const N: usize> Server<N> {
                 }
                 Token::Udp(index) => served += self.udp.serve(index, now, &mut self.tracker),
                 Token::Workers => self.udp.serve_workers(now, &mut self.tracker),
+                Token::Press => self.pieces_back(now),
                 Token::Listener(index) => served += self.accept(index, now),
                 Token::Connection(name) => self.connection_ready(name, event, now),
             }
         }
-        self.make_slice(now);
+        self.deliver(now);
+        self.journal.write(self.tracker.observers(), &self.clock);
         while let Some(name) = self.connections.overdue(now.up) {
             self.close(name);
         }
@@ -156,7 +175,7 @@ impl<const N: usize> Server<N> {
         }
         self.tracker.tend(now);
         if let Some(wait) = self.pace.after_turn(now.up, served.requests, served.drained)
-            && self.making.is_empty()
+            && !self.answers.is_busy()
         {
             std::thread::sleep(wait);
         }
@@ -169,7 +188,7 @@ impl<const N: usize> Server<N> {
 
     /// How long nothing has to be done, unless something happens.
     fn time_to_wait(&mut self) -> Option<Duration> {
-        if !self.making.is_empty() {
+        if self.answers.is_busy() || self.tracker.observers().is_waiting() {
             return Some(Duration::ZERO);
         }
         let due = [self.connections.next_deadline(), self.accepting_from, Some(self.tracker.next_step())];

@@ -1,6 +1,6 @@
 //! The counters behind the statistics.
 
-use crate::limits::PEER_TIMEOUT_MINUTES;
+use crate::limits::{NUMWANT_MAX, PEER_TIMEOUT_MINUTES};
 use crate::wire::http::Refusal;
 
 /// The errors that HTTP requests are answered with, in the order of the original's counters.
@@ -65,6 +65,8 @@ pub struct Counters {
     pub sync_records: u64,
     /// Announces of known peers by the minutes since their last one.
     pub renewed: [u64; PEER_TIMEOUT_MINUTES as usize],
+    /// HTTP announces by the peers they wanted.
+    pub numwants: [u64; NUMWANT_MAX + 1],
     errors: [u64; 9],
 }
 
@@ -82,6 +84,7 @@ impl Default for Counters {
             completed: 0,
             sync_records: 0,
             renewed: [0; PEER_TIMEOUT_MINUTES as usize],
+            numwants: [0; NUMWANT_MAX + 1],
             errors: [0; 9],
         }
     }
@@ -101,6 +104,13 @@ impl Counters {
     /// Counts an announce of a peer that was known, by the minutes since its last one.
     pub fn renewal(&mut self, minutes_ago: u32) {
         if let Some(count) = usize::try_from(minutes_ago).ok().and_then(|minutes| self.renewed.get_mut(minutes)) {
+            *count += 1;
+        }
+    }
+
+    /// Counts an HTTP announce by the peers it wants.
+    pub fn numwant(&mut self, wanted: usize) {
+        if let Some(count) = self.numwants.get_mut(wanted) {
             *count += 1;
         }
     }

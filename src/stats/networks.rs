@@ -1,15 +1,34 @@
 //! The networks that most peers come from.
+//!
+//! Peers come in the order of their torrents, so every network has to be counted until the last peer was shown. That there may be
+//! as many networks as peers must not cost memory without bound: only so many are counted at once, the first ones in the order of
+//! their addresses, and where there are more, all peers are shown again for those that come next.
 
 use super::best::Best;
-use crate::limits::NETWORKS_LISTED;
+use crate::limits::{NETWORKS_COUNTED, NETWORKS_LISTED};
 use crate::wire::address::to_ip;
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::ops::Bound;
 
 /// Bits of the narrower and the wider networks, by bytes of an address (as the original).
 const fn widths(address: usize) -> (usize, usize) {
     if address == 16 { (68, 48) } else { (28, 24) }
+}
+
+/// The narrower network that an address belongs to.
+pub(super) fn narrow<const N: usize>(address: &[u8; N]) -> [u8; N] {
+    network(address, widths(N).0)
+}
+
+/// How far the picking has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Picked {
+    /// There are more networks to look at.
+    Some,
+    /// All that were counted have been looked at, but there are others: all peers have to be shown again.
+    Pass,
+    /// That was all.
+    All,
 }
 
 /// Counts peers by network: first each peer is shown, then the busiest networks are picked in slices.
@@ -17,7 +36,12 @@ const fn widths(address: usize) -> (usize, usize) {
 pub struct Networks<const N: usize> {
     /// In order and growing without a pause, which a hash table does not.
     counted: BTreeMap<[u8; N], u32>,
-    picked_to: Option<[u8; N]>,
+    /// The networks counted in this pass are those from here on,
+    from: [u8; N],
+    /// and below this one, if there is a limit.
+    below: Option<[u8; N]>,
+    /// How many are counted in a pass.
+    at_once: usize,
     narrow: Best<[u8; N]>,
     wide: Best<[u8; N]>,
     widening: ([u8; N], u32),
@@ -25,56 +49,95 @@ pub struct Networks<const N: usize> {
 
 impl<const N: usize> Default for Networks<N> {
     fn default() -> Self {
+        Self::counting(NETWORKS_COUNTED)
+    }
+}
+
+impl<const N: usize> Networks<N> {
+    fn counting(at_once: usize) -> Self {
         Networks {
             counted: BTreeMap::new(),
-            picked_to: None,
+            from: [0; N],
+            below: None,
+            at_once,
             narrow: Best::new(NETWORKS_LISTED),
             wide: Best::new(NETWORKS_LISTED),
             widening: ([0; N], 0),
         }
     }
-}
 
-impl<const N: usize> Networks<N> {
-    /// Counts one peer.
-    pub fn peer(&mut self, address: &[u8; N]) {
-        *self.counted.entry(network(address, widths(N).0)).or_default() += 1;
+    /// Bytes that counting so many peers may take.
+    pub fn memory(peers: u64) -> usize {
+        let networks = usize::try_from(peers).map_or(NETWORKS_COUNTED, |peers| peers.min(NETWORKS_COUNTED));
+        // nodes of eleven entries are two thirds full
+        networks * (2 * N + 16)
     }
 
-    /// Looks at some more of the networks counted; true when all have been.
-    pub fn pick(&mut self, networks: usize) -> bool {
-        let from = self.picked_to.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut left = networks;
-        for (address, count) in self.counted.range((from, Bound::Unbounded)).take(networks) {
-            left -= 1;
-            self.narrow.offer(*count, *address);
-            let wide = network(address, widths(N).1);
+    /// Counts one peer.
+    pub fn peer(&mut self, address: &[u8; N]) {
+        let network = narrow(address);
+        if network < self.from || self.below.is_some_and(|below| network >= below) {
+            return;
+        }
+        *self.counted.entry(network).or_default() += 1;
+        if self.counted.len() > self.at_once {
+            self.below = self.counted.pop_last().map(|(last, _)| last);
+        }
+    }
+
+    /// Looks at some more of the networks counted, and forgets them.
+    pub fn pick(&mut self, networks: usize) -> Picked {
+        for _ in 0..networks {
+            let Some((address, count)) = self.counted.pop_first() else { return self.end_pass() };
+            self.narrow.offer(count, address);
+            let wide = network(&address, widths(N).1);
             if wide == self.widening.0 {
-                self.widening.1 = self.widening.1.saturating_add(*count);
+                self.widening.1 = self.widening.1.saturating_add(count);
             } else {
                 self.wide.offer(self.widening.1, self.widening.0);
-                self.widening = (wide, *count);
+                self.widening = (wide, count);
             }
-            self.picked_to = Some(*address);
         }
-        if left == 0 {
-            return false;
+        Picked::Some
+    }
+
+    fn end_pass(&mut self) -> Picked {
+        match self.below.take() {
+            Some(below) => {
+                self.from = below;
+                Picked::Pass
+            }
+            None => {
+                self.wide.offer(self.widening.1, self.widening.0);
+                Picked::All
+            }
         }
-        self.wide.offer(self.widening.1, self.widening.0);
-        true
+    }
+
+    /// Forgets some of the networks counted; true when none are left.
+    pub fn discard(&mut self, networks: usize) -> bool {
+        (0..networks).any(|_| self.counted.pop_first().is_none())
     }
 
     /// The page.
     pub fn write(&self, out: &mut Vec<u8>) {
-        for (best, width) in [(&self.narrow, widths(N).0), (&self.wide, widths(N).1)] {
-            // writing to memory does not fail
-            let _ = writeln!(out, "Networks, limit /{width}:");
-            for (count, address) in best.list() {
-                let _ = writeln!(out, "{count:08}: {}", to_ip(address));
-            }
-            out.push(b'\n');
-        }
+        write_table(out, widths(N).0, &self.narrow);
+        write_table(out, widths(N).1, &self.wide);
     }
+}
+
+/// A table of the busiest networks of the narrower kind.
+pub(super) fn write_narrow<const N: usize>(out: &mut Vec<u8>, best: &Best<[u8; N]>) {
+    write_table(out, widths(N).0, best);
+}
+
+fn write_table<const N: usize>(out: &mut Vec<u8>, width: usize, best: &Best<[u8; N]>) {
+    // writing to memory does not fail
+    let _ = writeln!(out, "Networks, limit /{width}:");
+    for (count, address) in best.list() {
+        let _ = writeln!(out, "{count:08}: {}", to_ip(address));
+    }
+    out.push(b'\n');
 }
 
 /// An address with all bits behind the first `width` cleared.
@@ -95,9 +158,19 @@ mod tests {
     use super::*;
 
     fn page<const N: usize>(peers: &[[u8; N]]) -> String {
-        let mut networks = Networks::default();
-        peers.iter().for_each(|peer| networks.peer(peer));
-        while !networks.pick(2) {}
+        page_counting(NETWORKS_COUNTED, peers)
+    }
+
+    fn page_counting<const N: usize>(at_once: usize, peers: &[[u8; N]]) -> String {
+        let mut networks = Networks::counting(at_once);
+        loop {
+            peers.iter().for_each(|peer| networks.peer(peer));
+            assert!(networks.counted.len() <= at_once);
+            let picked = (0..).map(|_| networks.pick(2)).find(|picked| *picked != Picked::Some).unwrap();
+            if picked == Picked::All {
+                break;
+            }
+        }
         let mut out = Vec::new();
         networks.write(&mut out);
         String::from_utf8(out).unwrap()
@@ -115,6 +188,38 @@ mod tests {
         let mut local = [0; 16];
         local[15] = 1;
         assert_eq!(page(&[local]), "Networks, limit /68:\n00000001: ::\n\nNetworks, limit /48:\n00000001: ::\n\n");
+    }
+
+    #[test]
+    fn as_busy_when_counted_in_passes() {
+        let square = |n: u64| (n * n * 2_654_435 % 40_000 * 8) as u32;
+        let mut peers: Vec<[u8; 4]> = (0..3000).map(|n| square(n).to_be_bytes()).collect();
+        peers.extend_from_slice(&peers.clone()[..100]);
+        let whole = page(&peers);
+        assert_eq!(whole.lines().count(), 2 * (128 + 2));
+        for at_once in [1, 7, 500, 10_000] {
+            assert_eq!(page_counting(at_once, &peers), whole, "{at_once} at once");
+        }
+    }
+
+    #[test]
+    fn of_equals_the_last_do_not_fit() {
+        let peers: Vec<[u8; 4]> = (0..=255).rev().map(|n| [10, 0, n, n]).collect();
+        let page = page(&peers);
+        let addresses: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("00000001: ")).collect();
+        assert_eq!(addresses.len(), 256);
+        assert_eq!((addresses[0], addresses[127], addresses[255]), ("10.0.0.0", "10.0.127.112", "10.0.127.0"));
+    }
+
+    #[test]
+    fn mapped_addresses_are_of_one_network() {
+        let mapped = std::net::Ipv4Addr::new(1, 2, 3, 4).to_ipv6_mapped().octets();
+        let documented = "2001:db8:1:2:f000::1".parse::<std::net::Ipv6Addr>().unwrap().octets();
+        assert_eq!(
+            page(&[documented, mapped]),
+            "Networks, limit /68:\n00000001: ::\n00000001: 2001:db8:1:2:f000::\n\n\
+             Networks, limit /48:\n00000001: ::\n00000001: 2001:db8:1::\n\n"
+        );
     }
 
     #[test]

@@ -82,6 +82,13 @@ pub fn renewals(out: &mut Vec<u8>, counted: &Counters) {
     }
 }
 
+/// `numwants`: HTTP announces by the peers they wanted.
+pub fn numwants(out: &mut Vec<u8>, counted: &Counters) {
+    for (wanted, count) in counted.numwants.iter().enumerate() {
+        let _ = writeln!(out, "{wanted:03} => {count}");
+    }
+}
+
 /// `herr`: errors. The original has seven labels for nine counters; they stand before the first seven.
 pub fn errors(out: &mut Vec<u8>, counted: &Counters) {
     const LABELS: [&str; 7] = ["302 RED", "400 ...", "400 PAR", "400 COM", "403 IP ", "404 INV", "500 SRV"];

@@ -14,4 +14,5 @@ pub mod randomness;
 pub mod resources;
 pub mod signals;
 pub mod socket;
+pub mod syslog;
 pub mod waker;

@@ -10,6 +10,7 @@ use rustix::net::{
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 /// Connections that may wait to be accepted (as the original; the kernel may allow fewer).
 const BACKLOG: i32 = 4096;
@@ -107,6 +108,12 @@ pub fn shutdown_write(connection: BorrowedFd<'_>) -> io::Result<()> {
     Ok(rustix::net::shutdown(connection, Shutdown::Write)?)
 }
 
+/// Lets closing cut the connection off, so that the peer sees that something is missing.
+pub fn cut_off_on_close(connection: BorrowedFd<'_>) {
+    // where it is refused the connection is closed as any other
+    let _ = sockopt::set_socket_linger(connection, Some(Duration::ZERO));
+}
+
 /// Blocks the calling thread until something can be received.
 ///
 /// # Errors
@@ -124,7 +131,6 @@ mod tests {
     use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream, UdpSocket};
     use std::os::fd::AsFd;
-    use std::time::Duration;
 
     fn local(socket: &OwnedFd) -> SocketAddr {
         SocketAddr::try_from(rustix::net::getsockname(socket).unwrap()).unwrap()

@@ -10,7 +10,7 @@ use crate::stats::text::{self, Overview};
 use crate::swarm::{self, Endpoint, InfoHash};
 use crate::wire::announce::{Announce, Extras};
 use crate::wire::bencode;
-use crate::wire::http::{self, Refusal, Version};
+use crate::wire::http::{self, Client, Refusal, Version};
 use crate::wire::query::{Context, Scanner, Token};
 use crate::wire::scrape;
 
@@ -39,6 +39,9 @@ impl<const N: usize> Tracker<N> {
     /// appended to `out`, unless it is made in slices.
     pub fn handle_http(&mut self, now: Now, from: &[u8; N], request: &mut [u8], out: &mut Vec<u8>) -> Answer<N> {
         self.body.clear();
+        if features::FULLLOG_NETWORKS {
+            self.log.note(now.unix, from, request);
+        }
         match self.route(now, from, request) {
             Ok(Content::Body(version)) => {
                 http::success(out, version, self.body.len());
@@ -82,7 +85,7 @@ impl<const N: usize> Tracker<N> {
         };
         match scanner.text(&path) {
             [b'a' | b'?', ..] => self.announce(now, from, &mut scanner),
-            _ if everything && features::FULLSCRAPE => Ok(Content::Slices(Page::full_scrape())),
+            _ if everything && features::FULLSCRAPE => self.full_scrape(now, from, &scanner),
             [b's', b'c', ..] => self.scrape(now, &mut scanner),
             path if path == self.settings.stats_path => self.statistics(now, &mut scanner),
             _ => Err(Refusal::NotFound),
@@ -93,7 +96,15 @@ impl<const N: usize> Tracker<N> {
         if !scanner.enter_query() {
             return Err(Refusal::Parameter);
         }
-        let said = Announce::parse(scanner, Extras::default())?;
+        let lognet = features::FULLLOG_NETWORKS && self.is_blessed(from);
+        let said = Announce::parse(scanner, Extras { lognet, ..Extras::default() })?;
+        if let Some(network) = said.lognet {
+            self.body.extend_from_slice(self.log.follow(scanner.text(&network))?);
+            return Ok(Content::Body(Version::Http11));
+        }
+        if features::LOG_NUMWANT {
+            self.counters.numwant(said.numwant);
+        }
         let Some(info_hash) = said.info_hash.map(InfoHash) else {
             self.body.extend_from_slice(bencode::NO_INFO_HASH);
             return Ok(Content::Body(Version::Http11));
@@ -111,6 +122,7 @@ impl<const N: usize> Tracker<N> {
         let what = swarm::Announce { seeding: said.seeding, completed: said.completed };
         let (announced, torrent) = self.swarms.announce(now.minute(), &info_hash, &peer, what);
         count(&mut self.counters, &announced);
+        self.observers.announced(now, &peer.address, &info_hash, said.peer_id, &announced);
         self.peers.resize(NUMWANT_MAX * size_of::<Endpoint<N>>(), 0);
         let length = torrent.choose(said.numwant, &mut self.random, &mut self.peers);
         let peers = self.peers.get(..length).unwrap_or_default();
@@ -133,21 +145,34 @@ impl<const N: usize> Tracker<N> {
         Ok(Content::Body(Version::Http11))
     }
 
+    fn full_scrape(&mut self, now: Now, from: &[u8; N], scanner: &Scanner<'_>) -> Answered<N> {
+        if features::MODEST_FULLSCRAPES && !self.modest.allows(now.up, from) {
+            return Err(Refusal::NotModest);
+        }
+        Ok(Content::Slices(Page::full_scrape(Client::of(scanner.bytes()))))
+    }
+
     fn statistics(&mut self, now: Now, scanner: &mut Scanner<'_>) -> Answered<N> {
+        let client = Client::of(scanner.bytes());
         let asked = Asked::parse(scanner)?;
-        match asked.mode {
-            Mode::Top10 => return Ok(Content::Slices(Page::top(10))),
-            Mode::Top100 => return Ok(Content::Slices(Page::top(100))),
-            Mode::S24s => return Ok(Content::Slices(Page::networks())),
-            Mode::Tpbs if features::FULLSCRAPE => return Ok(Content::Slices(Page::dump(asked.format))),
-            Mode::Statedump if features::FULLSCRAPE => return Ok(Content::Slices(Page::dump(Format::State))),
+        let page = match asked.mode {
+            Mode::Top10 => Page::top(10, client),
+            Mode::Top100 => Page::top(100, client),
+            Mode::S24s => Page::networks(client),
+            Mode::Tpbs if features::FULLSCRAPE => Page::dump(asked.format, client),
+            Mode::Statedump if features::FULLSCRAPE => Page::dump(Format::State, client),
+            Mode::Woodpeckers if features::SPOT_WOODPECKER => Page::woodpeckers(now.up, client),
+            Mode::Fulllog if features::FULLLOG_NETWORKS => Page::log(client),
             Mode::Tpbs | Mode::Statedump | Mode::Busy | Mode::Fulllog | Mode::Woodpeckers => {
                 return Err(Refusal::Internal);
             }
-            Mode::Numwants => return Err(Refusal::Parameter),
-            _ => self.text(now, asked.mode),
-        }
-        Ok(Content::Body(asked.mode.http_version()))
+            Mode::Numwants if !features::LOG_NUMWANT => return Err(Refusal::Parameter),
+            _ => {
+                self.text(now, asked.mode);
+                return Ok(Content::Body(asked.mode.http_version()));
+            }
+        };
+        Ok(Content::Slices(page))
     }
 
     /// The pages that counters are enough for.
@@ -174,6 +199,7 @@ impl<const N: usize> Tracker<N> {
             Mode::Herr => text::errors(out, counted),
             Mode::Renew => text::renewals(out, counted),
             Mode::Syncs => text::syncs(out, &overview, counted),
+            Mode::Numwants => text::numwants(out, counted),
             Mode::Completed => text::completed(out, &overview, counted),
             Mode::Version => out.extend_from_slice(self.settings.version.as_bytes()),
             Mode::Everything => text::everything(out, &overview, counted),

@@ -5,18 +5,27 @@
 //! [`http`] whole request heads, [`pages`] makes in slices what takes a look at every torrent.
 
 pub mod connection_id;
+mod fulllog;
 pub mod http;
+mod modest;
+pub mod observers;
 pub mod pages;
 pub mod state;
 #[cfg(test)]
 mod tests;
 pub mod udp;
 
+use crate::config::Permissions;
 use crate::limits::{MINUTE, WALK_INTERVAL, WALK_PACE, WALK_SLICE};
 use crate::stats::counters::Counters;
 use crate::swarm::{Acquaintance, Announced, Random, Swarms};
+use crate::wire::address::to_ip;
 use crate::wire::announce::Interval;
 use connection_id::ConnectionIds;
+use fulllog::RequestLog;
+use ipnet::IpNet;
+use modest::Modest;
+use observers::Observers;
 use std::time::Duration;
 
 /// The time that a request is answered at.
@@ -36,7 +45,7 @@ impl Now {
 }
 
 /// What the operator decided of the answers.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// Where `/` sends browsers, if anywhere.
     pub redirect_url: Option<Vec<u8>>,
@@ -44,6 +53,8 @@ pub struct Settings {
     pub stats_path: Vec<u8>,
     /// Name, version and switches, a line each.
     pub version: String,
+    /// Who may do what others may not.
+    pub blessings: Vec<(IpNet, Permissions)>,
 }
 
 /// A tracker for addresses of `N` bytes.
@@ -51,6 +62,9 @@ pub struct Tracker<const N: usize> {
     settings: Settings,
     swarms: Swarms<N>,
     counters: Counters,
+    observers: Observers<N>,
+    log: RequestLog<N>,
+    modest: Modest<N>,
     random: Random,
     connection_ids: ConnectionIds,
     id: u32,
@@ -71,6 +85,9 @@ impl<const N: usize> Tracker<N> {
             settings,
             swarms: Swarms::new(),
             counters: Counters::default(),
+            observers: Observers::default(),
+            log: RequestLog::default(),
+            modest: Modest::default(),
             id: random.next_u64() as u32,
             random,
             connection_ids: ConnectionIds::default(),
@@ -86,6 +103,18 @@ impl<const N: usize> Tracker<N> {
         &self.swarms
     }
 
+    /// Those who are told of announces.
+    pub fn observers(&mut self) -> &mut Observers<N> {
+        &mut self.observers
+    }
+
+    /// Whether a client was blessed with everything.
+    fn is_blessed(&self, from: &[u8; N]) -> bool {
+        let address = to_ip(from);
+        let blessings = &self.settings.blessings;
+        blessings.iter().any(|(network, may)| may.contains(Permissions::ALL) && network.contains(&address))
+    }
+
     /// Counts a TCP connection.
     pub fn accepted(&mut self) {
         self.counters.tcp_accepted += 1;
@@ -96,6 +125,7 @@ impl<const N: usize> Tracker<N> {
     pub fn tend(&mut self, now: Now) -> Duration {
         if now.up >= self.walk_step {
             self.walk_step = now.up + WALK_PACE;
+            self.observers.tend(now);
             if self.swarms.tend(now.minute(), WALK_SLICE) {
                 self.walk_start = now.up.max(self.walk_start + WALK_INTERVAL);
                 self.walk_step = self.walk_start;

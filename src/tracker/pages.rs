@@ -1,47 +1,76 @@
-//! Pages that take a look at every torrent or peer: made in bounded slices, so that no announce waits for them.
+//! Pages that take a look at every torrent, peer or network: made in bounded slices, so that no announce waits for them.
 
-use crate::limits::WALK_SLICE;
+use super::Tracker;
+use super::fulllog::Requests;
+use crate::features::{COMPRESSION_GZIP, COMPRESSION_GZIP_ALWAYS};
+use crate::limits::{ANSWER_PIECE, ANSWER_STEP};
 use crate::stats::dump;
 use crate::stats::modes::Format;
-use crate::stats::networks::Networks;
+use crate::stats::networks::{Networks, Picked};
 use crate::stats::top::Top;
-use crate::swarm::{Cursor, PeerCursor, Swarms};
+use crate::stats::woodpeckers::Spotting;
+use crate::swarm::{Cursor, PeerCursor};
+use crate::wire::http::Client;
+use std::time::Duration;
 
-/// A page in the making.
+/// Bytes of a torrent in a dump at most: an info hash of twenty escapes, and three numbers.
+const TORRENT_MAX: usize = 104;
+
+/// A page in the making, and how its reader wants it.
 pub struct Page<const N: usize> {
     making: Making<N>,
     logged: bool,
+    /// The reader can be sent chunks.
+    pub chunked: bool,
+    /// It is to be compressed.
+    pub gzip: bool,
 }
 
 enum Making<const N: usize> {
     Dump { format: Format, cursor: Cursor, started: bool },
     Top { top: Top, cursor: Cursor },
-    Networks { networks: Networks<N>, cursor: PeerCursor<N>, counted: bool },
+    Networks { networks: Box<Networks<N>>, cursor: PeerCursor<N>, counted: bool },
+    Woodpeckers { spotting: Spotting<N>, up: Duration },
+    Log(Option<Requests<N>>),
 }
 
 impl<const N: usize> Page<N> {
-    /// All torrents as one scrape, which the log tells of.
-    pub fn full_scrape() -> Self {
-        Page { logged: true, ..Self::dump(Format::Ben) }
+    /// All torrents as one scrape, which the log tells of. Compressed where the client names gzip.
+    pub fn full_scrape(client: Client) -> Self {
+        let gzip = COMPRESSION_GZIP && client.gzip;
+        Page { logged: true, gzip, ..Self::dump(Format::Ben, client) }
     }
 
-    /// All torrents in a format.
-    pub fn dump(format: Format) -> Self {
-        Self::new(Making::Dump { format, cursor: Cursor::default(), started: false })
+    /// All torrents in a format. Compressed for everybody, as the original does it, or in builds with
+    /// `compression-gzip-always`, in spite of their name, where the client names gzip.
+    pub fn dump(format: Format, client: Client) -> Self {
+        let gzip = COMPRESSION_GZIP && (!COMPRESSION_GZIP_ALWAYS || client.gzip);
+        Page { gzip, ..Self::new(Making::Dump { format, cursor: Cursor::default(), started: false }, client) }
     }
 
     /// The largest swarms.
-    pub fn top(places: usize) -> Self {
-        Self::new(Making::Top { top: Top::new(places), cursor: Cursor::default() })
+    pub fn top(places: usize, client: Client) -> Self {
+        Self::new(Making::Top { top: Top::new(places), cursor: Cursor::default() }, client)
     }
 
     /// The networks that most peers come from.
-    pub fn networks() -> Self {
-        Self::new(Making::Networks { networks: Networks::default(), cursor: PeerCursor::default(), counted: false })
+    pub fn networks(client: Client) -> Self {
+        let making = Making::Networks { networks: Box::default(), cursor: PeerCursor::default(), counted: false };
+        Self::new(making, client)
     }
 
-    fn new(making: Making<N>) -> Self {
-        Page { making, logged: false }
+    /// The networks that announce too often, as it is now.
+    pub fn woodpeckers(up: Duration, client: Client) -> Self {
+        Self::new(Making::Woodpeckers { spotting: Spotting::default(), up }, client)
+    }
+
+    /// The requests that were logged. The log is emptied when the page begins to be made.
+    pub fn log(client: Client) -> Self {
+        Self::new(Making::Log(None), client)
+    }
+
+    fn new(making: Making<N>, client: Client) -> Self {
+        Page { making, logged: false, chunked: client.http11, gzip: false }
     }
 
     /// Whether the log tells who asked for this page.
@@ -49,14 +78,28 @@ impl<const N: usize> Page<N> {
         self.logged
     }
 
-    /// Makes one more slice of the body and appends it to `body`. True when it is the last one.
-    pub fn slice(&mut self, swarms: &Swarms<N>, body: &mut Vec<u8>) -> bool {
+    /// Bytes that the page and what it is made with will hardly exceed.
+    pub fn estimate(&self, tracker: &Tracker<N>) -> usize {
+        let totals = tracker.swarms().totals();
+        let all = |each: usize| usize::try_from(totals.torrents).unwrap_or(usize::MAX).saturating_mul(each);
+        ANSWER_PIECE
+            + match &self.making {
+                Making::Dump { .. } => all(TORRENT_MAX),
+                Making::Networks { .. } => Networks::<N>::memory(totals.peers),
+                Making::Log(_) => tracker.log.bytes(),
+                Making::Top { .. } | Making::Woodpeckers { .. } => 0,
+            }
+    }
+
+    /// Makes one more slice of the body, a small part of a piece, and appends it to `body`. True when it is the last one.
+    pub fn slice(&mut self, tracker: &mut Tracker<N>, body: &mut Vec<u8>) -> bool {
+        let swarms = &tracker.swarms;
         match &mut self.making {
             Making::Dump { format, cursor, started } => {
                 if !std::mem::replace(started, true) {
                     dump::start(body, *format);
                 }
-                let end = swarms.walk(cursor, WALK_SLICE, |hash, counts, minute| {
+                let end = swarms.walk(cursor, ANSWER_STEP, |hash, counts, minute| {
                     dump::torrent(body, *format, &hash.0, counts, minute);
                 });
                 if end {
@@ -65,7 +108,7 @@ impl<const N: usize> Page<N> {
                 end
             }
             Making::Top { top, cursor } => {
-                let end = swarms.walk(cursor, WALK_SLICE, |hash, counts, _| top.torrent(&hash.0, counts));
+                let end = swarms.walk(cursor, ANSWER_STEP, |hash, counts, _| top.torrent(&hash.0, counts));
                 if end {
                     top.write(body);
                 }
@@ -73,15 +116,40 @@ impl<const N: usize> Page<N> {
             }
             Making::Networks { networks, cursor, counted } => {
                 if !*counted {
-                    *counted = swarms.walk_peers(cursor, WALK_SLICE, |address| networks.peer(address));
+                    *counted = swarms.walk_peers(cursor, ANSWER_STEP, |address| networks.peer(address));
                     return false;
                 }
-                let end = networks.pick(WALK_SLICE);
+                match networks.pick(ANSWER_STEP) {
+                    Picked::Some => false,
+                    Picked::Pass => {
+                        (*cursor, *counted) = (PeerCursor::default(), false);
+                        false
+                    }
+                    Picked::All => {
+                        networks.write(body);
+                        true
+                    }
+                }
+            }
+            Making::Woodpeckers { spotting, up } => {
+                let end = tracker.observers.woodpeckers.spot(spotting, *up, ANSWER_STEP);
                 if end {
-                    networks.write(body);
+                    spotting.write(body);
                 }
                 end
             }
+            Making::Log(requests) => {
+                requests.get_or_insert_with(|| tracker.log.take()).write(body, ANSWER_STEP * TORRENT_MAX)
+            }
+        }
+    }
+
+    /// Gives up a page that nobody waits for any more, in slices too. True when nothing is left of it.
+    pub fn discard(&mut self) -> bool {
+        match &mut self.making {
+            Making::Networks { networks, .. } => networks.discard(ANSWER_STEP),
+            Making::Log(Some(requests)) => requests.discard(ANSWER_STEP),
+            _ => true,
         }
     }
 }

@@ -75,7 +75,7 @@ mod tests {
     const NOW: Now = Now { unix: 30_000_000 * 60, up: Duration::ZERO };
 
     fn restore(text: &[u8]) -> (Vec<(u8, u32, u32)>, u64) {
-        let settings = Settings { redirect_url: None, stats_path: Vec::new(), version: String::new() };
+        let settings = Settings::default();
         let mut tracker = Tracker::<4>::new(settings, [1, 2]);
         let damaged = tracker.restore(text, NOW).unwrap();
         let mut torrents = Vec::new();

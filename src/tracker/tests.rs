@@ -9,8 +9,8 @@ use std::time::Duration;
 const HASH: &str = "%ae%a0%10%6a%82%f5%a8%8e%d9%22%a6%3d%c3%ab%60%e1%a6%e4%65%c0";
 
 fn tracker<const N: usize>() -> Tracker<N> {
-    let settings =
-        Settings { redirect_url: None, stats_path: b"stats".to_vec(), version: "opentracker for tests\n".into() };
+    let version = "opentracker for tests\n".into();
+    let settings = Settings { stats_path: b"stats".to_vec(), version, ..Settings::default() };
     Tracker::new(settings, [1, 2])
 }
 
@@ -22,7 +22,7 @@ fn at(seconds: u64) -> Now {
 fn ask<const N: usize>(tracker: &mut Tracker<N>, now: Now, from: [u8; N], request: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     if let Answer::InSlices(mut page) = tracker.handle_http(now, &from, &mut request.to_vec(), &mut out) {
-        while !page.slice(tracker.swarms(), &mut out) {}
+        while !page.slice(tracker, &mut out) {}
     }
     out
 }
@@ -125,7 +125,7 @@ proptest! {
             let request = if behind_get { [b"GET /", request.as_slice()].concat() } else { request.clone() };
             let mut out = Vec::new();
             match tracker.handle_http(at(second as u64), &[1, 2, 3, 4], &mut request.clone(), &mut out) {
-                Answer::InSlices(mut page) => while !page.slice(tracker.swarms(), &mut out) {},
+                Answer::InSlices(mut page) => while !page.slice(&mut tracker, &mut out) {},
                 Answer::Whole => prop_assert!(out.starts_with(b"HTTP/1.") && out.windows(4).any(|end| end == b"\r\n\r\n")),
             }
         }

@@ -42,6 +42,7 @@ impl<const N: usize> Tracker<N> {
         let what = Announce { seeding: said.seeding, completed: said.completed };
         let (announced, torrent) = self.swarms.announce(now.minute(), &hash, &peer, what);
         count(&mut self.counters, &announced);
+        self.observers.announced(now, from, &hash, None, &announced);
         reply.announced(prefix.transaction, interval, torrent.counts());
         reply.peers(|room| torrent.choose(said.numwant, &mut self.random, room));
     }

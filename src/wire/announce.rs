@@ -32,6 +32,8 @@ impl Interval {
 pub struct Extras {
     /// `ip=` names the peer's address.
     pub ip: bool,
+    /// `lognet=` names a network whose requests are to be logged.
+    pub lognet: bool,
 }
 
 /// What a client said in its announce.
@@ -53,6 +55,8 @@ pub struct Announce {
     pub numwant: usize,
     /// The place of the address it names, where [`Extras::ip`] is set.
     pub ip: Option<Range<usize>>,
+    /// The place of the network to log, where [`Extras::lognet`] is set. Nothing behind it has been read then.
+    pub lognet: Option<Range<usize>>,
 }
 
 impl Announce {
@@ -70,14 +74,16 @@ impl Announce {
             stopped: false,
             numwant: NUMWANT_DEFAULT,
             ip: None,
+            lognet: None,
         };
-        loop {
+        while said.lognet.is_none() {
             match scanner.token(Context::Name) {
                 Token::End => return Ok(said),
                 Token::Bad => return Err(Refusal::Parameter),
                 Token::Text(name) => said.parameter(scanner, &name, extras)?,
             }
         }
+        Ok(said)
     }
 
     fn parameter(&mut self, scanner: &mut Scanner<'_>, name: &Range<usize>, extras: Extras) -> Result<(), Refusal> {
@@ -105,6 +111,7 @@ impl Announce {
                 }
             }
             b"ip" if extras.ip => self.ip = Some(value(scanner)?),
+            b"lognet" if extras.lognet => self.lognet = Some(value(scanner)?),
             _ => scanner.skip_value(),
         }
         Ok(())
@@ -217,8 +224,21 @@ mod tests {
         assert_eq!(parse("ip=%zz").unwrap().ip, None);
         let mut bytes = b"port=1&ip=%31.2.3.4 ".to_vec();
         let mut scanner = Scanner::new(&mut bytes, 0);
-        let said = Announce::parse(&mut scanner, Extras { ip: true }).unwrap();
+        let said = Announce::parse(&mut scanner, Extras { ip: true, ..Extras::default() }).unwrap();
         assert_eq!(scanner.text(&said.ip.unwrap()), b"1.2.3.4");
+    }
+
+    #[test]
+    fn nothing_is_read_behind_a_network_to_log() {
+        let parse = |extras| {
+            let mut bytes = b"port=1&lognet=1.2.3.4&port=x ".to_vec();
+            let mut scanner = Scanner::new(&mut bytes, 0);
+            let said = Announce::parse(&mut scanner, extras)?;
+            Ok(said.lognet.map(|lognet| scanner.text(&lognet).to_vec()))
+        };
+        assert_eq!(parse(Extras::default()), Err(Refusal::Parameter));
+        let lognet = Extras { lognet: true, ..Extras::default() };
+        assert_eq!(parse(lognet), Ok(Some(b"1.2.3.4".to_vec())));
     }
 
     #[test]

@@ -84,6 +84,52 @@ pub fn success(out: &mut Vec<u8>, version: Version, length: usize) {
     let _ = write!(out, "Content-Type: text/plain\r\nContent-Length: {length}\r\n\r\n");
 }
 
+/// How the end of an answer is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// By its length.
+    Length(usize),
+    /// By a last chunk.
+    Chunked,
+    /// By closing the connection.
+    Close,
+}
+
+/// The head of a full scrape or of statistics over all torrents. The original's always tells the length.
+pub fn long(out: &mut Vec<u8>, framing: Framing, gzip: bool) {
+    out.extend_from_slice(if framing == Framing::Chunked { b"HTTP/1.1 200 OK\r\n" } else { b"HTTP/1.0 200 OK\r\n" });
+    out.extend_from_slice(b"Content-Type: text/plain\r\n");
+    if gzip {
+        out.extend_from_slice(b"Content-Encoding: gzip\r\n");
+    }
+    match framing {
+        Framing::Length(length) => {
+            let _ = write!(out, "Content-Length: {length}\r\n\r\n");
+        }
+        Framing::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n\r\n"),
+        Framing::Close => out.extend_from_slice(b"\r\n"),
+    }
+}
+
+/// What a client can read beyond plain HTTP/1.0, as far as it matters here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Client {
+    /// It speaks HTTP/1.1, so it reads chunks.
+    pub http11: bool,
+    /// It names gzip. As the original: anywhere in the bytes received, the last one excepted.
+    pub gzip: bool,
+}
+
+impl Client {
+    /// What a request tells of its sender.
+    pub fn of(request: &[u8]) -> Client {
+        let line = memchr::memchr(b'\n', request).and_then(|end| request.get(..end)).unwrap_or_default();
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let searched = request.split_last().map_or(request, |(_, rest)| rest);
+        Client { http11: line.ends_with(b" HTTP/1.1"), gzip: memchr::memmem::find(searched, b"gzip").is_some() }
+    }
+}
+
 /// A whole reply that refuses.
 pub fn refused(out: &mut Vec<u8>, refusal: Refusal) {
     let (code, text) = refusal.status();
@@ -135,6 +181,39 @@ mod tests {
         for bad in [&b"GET  /"[..], b"get /", b"HEAD /", b"GET http://", b"GET", b"", b"\r\n\r\n"] {
             assert_eq!(path_start(bad), Err(Refusal::Request), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn heads_of_long_answers() {
+        let head = |framing, gzip| {
+            let mut out = Vec::new();
+            long(&mut out, framing, gzip);
+            String::from_utf8(out).unwrap()
+        };
+        let (plain, packed) =
+            ("Content-Type: text/plain\r\n", "Content-Type: text/plain\r\nContent-Encoding: gzip\r\n");
+        let old = "HTTP/1.0 200 OK\r\n";
+        assert_eq!(head(Framing::Length(7), false), format!("{old}{plain}Content-Length: 7\r\n\r\n"));
+        assert_eq!(head(Framing::Length(7), true), format!("{old}{packed}Content-Length: 7\r\n\r\n"));
+        assert_eq!(head(Framing::Close, false), format!("{old}{plain}\r\n"));
+        let chunked = "Transfer-Encoding: chunked\r\n\r\n";
+        assert_eq!(head(Framing::Chunked, true), format!("HTTP/1.1 200 OK\r\n{packed}{chunked}"));
+    }
+
+    #[test]
+    fn what_clients_can_read() {
+        let of = |text: &str| {
+            let Client { http11, gzip } = Client::of(text.as_bytes());
+            (http11, gzip)
+        };
+        assert_eq!(of("GET /scrape HTTP/1.1\r\nAccept-Encoding: gzip\r\n\r\n"), (true, true));
+        assert_eq!(of("GET /scrape HTTP/1.1\n\n"), (true, false));
+        assert_eq!(of("GET /scrape HTTP/1.0\r\nX: HTTP/1.1\r\n\r\n"), (false, false));
+        assert_eq!(of("GET /scrape HTTP/1.0\r\nX: GZIP\r\n\r\n"), (false, false), "case counts");
+        assert_eq!(of("GET /stats?x=gzip HTTP/1.0\r\n\r\n"), (false, true), "anywhere");
+        assert_eq!(of("GET /scrape HTTP/1.0\r\n\r\ngzip"), (false, false), "but for the last byte");
+        assert_eq!(of("GET /scrape HTTP/1.0\r\n\r\ngzip!"), (false, true));
+        assert_eq!(of(""), (false, false));
     }
 
     #[test]

@@ -82,6 +82,11 @@ impl<'a> Scanner<'a> {
         self.at
     }
 
+    /// All the bytes, those scanned already decoded in place.
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes
+    }
+
     /// The bytes of a token.
     pub fn text(&self, range: &Range<usize>) -> &[u8] {
         self.bytes.get(range.clone()).unwrap_or_default()

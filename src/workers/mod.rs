@@ -1,3 +1,4 @@
 //! Helper threads. They own no tracker state: messages in, messages out, bounded.
 
+pub mod press;
 pub mod udp;

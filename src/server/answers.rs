@@ -1,0 +1,195 @@
+//! The long answers of all connections: whose turn it is, and how much memory they may take together.
+
+use super::Server;
+use super::connections::{Connection, Name, State};
+use super::delivery::{Delivery, Step};
+use super::http::pull;
+use crate::features::COMPRESSION_GZIP;
+use crate::limits::{ANSWERS_BUDGET, ANSWERS_TURN, DISCARD_STEP};
+use crate::sys::socket;
+use crate::tracker::Now;
+use crate::workers::press::Press;
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::AsFd;
+
+/// Reads of what a client sent behind its request.
+const READS_AT_THE_END: usize = 8;
+
+/// The bytes that all answers may take together, and who waits for some.
+struct Budget {
+    free: usize,
+    /// Some came back since the first of those who wait was looked at.
+    eased: bool,
+    waiting: VecDeque<Name>,
+}
+
+impl Budget {
+    fn take(&mut self, bytes: usize) -> bool {
+        let enough = bytes <= self.free;
+        if enough {
+            self.free -= bytes;
+        }
+        enough
+    }
+
+    fn give_back(&mut self, bytes: usize) {
+        self.free += bytes;
+        self.eased |= bytes > 0;
+    }
+}
+
+/// Long answers in the making and on their way. The answers themselves are with their connections.
+pub(super) struct Answers<const N: usize> {
+    /// Whose can go on, in turn.
+    line: VecDeque<Name>,
+    /// Whose go on when the compressing thread has room.
+    held: Vec<Name>,
+    budget: Budget,
+    /// Answers that nobody waits for any more.
+    given_up: VecDeque<Box<Delivery<N>>>,
+    press: Option<Press>,
+}
+
+impl<const N: usize> Answers<N> {
+    /// No answers yet. In builds that compress this starts a thread.
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Answers {
+            line: VecDeque::new(),
+            held: Vec::new(),
+            budget: Budget { free: ANSWERS_BUDGET, eased: false, waiting: VecDeque::new() },
+            given_up: VecDeque::new(),
+            press: COMPRESSION_GZIP.then(Press::start).transpose()?,
+        })
+    }
+
+    /// The compressing thread, where there is one.
+    pub(super) fn press(&self) -> Option<&Press> {
+        self.press.as_ref()
+    }
+
+    /// Puts an answer in line; its delivery knows that it is.
+    pub(super) fn enqueue(&mut self, name: Name) {
+        self.line.push_back(name);
+    }
+
+    /// Whether something can go on at once.
+    pub(super) fn is_busy(&self) -> bool {
+        !self.line.is_empty() || !self.given_up.is_empty() || self.budget.eased && !self.budget.waiting.is_empty()
+    }
+
+    /// Takes the answer, if there is one, from a connection that is about to be closed.
+    pub(super) fn give_up(&mut self, connection: &mut Connection<N>) {
+        let State::Long(_) = connection.state else { return };
+        let State::Long(delivery) = std::mem::replace(&mut connection.state, State::Lingering(0)) else { return };
+        if delivery.is_cut_short() {
+            socket::cut_off_on_close(connection.socket.as_fd());
+        }
+        self.given_up.push_back(delivery);
+    }
+
+    /// Frees some of what was given up.
+    fn discard(&mut self) {
+        let Some(delivery) = self.given_up.front_mut() else { return };
+        if delivery.discard(DISCARD_STEP) {
+            self.budget.give_back(delivery.reserved);
+            self.given_up.pop_front();
+        }
+    }
+
+    /// Whose turn it is, and whether it comes from those who wait for room.
+    fn next(&mut self) -> Option<(Name, bool)> {
+        if self.budget.eased {
+            if let Some(name) = self.budget.waiting.pop_front() {
+                return Some((name, true));
+            }
+            self.budget.eased = false;
+        }
+        self.line.pop_front().map(|name| (name, false))
+    }
+
+    /// Lets one wait until there is room; one who waited before stays the first.
+    fn wait(&mut self, name: Name, waited: bool) {
+        if waited {
+            self.budget.eased = false;
+            self.budget.waiting.push_front(name);
+        } else {
+            self.budget.waiting.push_back(name);
+        }
+    }
+}
+
+impl<const N: usize> Server<N> {
+    /// Makes and sends some of the long answers, each in turn, for a bounded time.
+    pub(super) fn deliver(&mut self, now: Now) {
+        self.answers.discard();
+        let start = self.clock.now();
+        while let Some((name, waited)) = self.answers.next() {
+            self.deliver_some(name, waited, now);
+            if self.clock.now().saturating_sub(start) >= ANSWERS_TURN {
+                break;
+            }
+        }
+    }
+
+    fn deliver_some(&mut self, name: Name, waited: bool, now: Now) {
+        let Some(mut connection) = self.connections.lift(name) else { return };
+        let mut keep = true;
+        if let State::Long(delivery) = &mut connection.state {
+            delivery.queued = false;
+            let step = if delivery.reserved == 0 {
+                Step::Short(delivery.estimate(&self.tracker))
+            } else {
+                let press = self.answers.press.as_ref();
+                delivery.step(connection.socket.as_fd(), &mut self.tracker, press, name.to_bits())
+            };
+            self.answers.budget.give_back(delivery.spare());
+            match step {
+                Step::Short(bytes) if self.answers.budget.take(bytes) => {
+                    delivery.reserved += bytes;
+                    delivery.queued = true;
+                }
+                Step::Short(_) => self.answers.wait(name, waited),
+                Step::Again => delivery.queued = true,
+                Step::Wait => {}
+                Step::Held => self.answers.held.push(name),
+                Step::Over => keep = false,
+            }
+            if delivery.queued {
+                self.answers.enqueue(name);
+            }
+        }
+        if !keep {
+            self.read_away(&connection);
+        }
+        self.settle(name, connection, keep, now);
+    }
+
+    /// Takes what a client sent behind its request: closing on bytes that nobody read would cut it off from the end of its answer.
+    fn read_away(&mut self, connection: &Connection<N>) {
+        for _ in 0..READS_AT_THE_END {
+            if !matches!(pull(&connection.socket, &mut self.request), Ok(Some(1..))) {
+                return;
+            }
+        }
+    }
+
+    /// Goes on with the answers whose pieces the compressing thread is done with.
+    pub(super) fn pieces_back(&mut self, now: Now) {
+        if let Some(press) = &self.answers.press {
+            press.waker().clear();
+        }
+        self.answers.line.extend(self.answers.held.drain(..));
+        while let Some(job) = self.answers.press.as_ref().and_then(Press::take) {
+            let name = Name::from_bits(job.whose);
+            let Some(mut connection) = self.connections.lift(name) else { continue };
+            if let State::Long(delivery) = &mut connection.state {
+                delivery.take_back(job);
+                if !std::mem::replace(&mut delivery.queued, true) {
+                    self.answers.enqueue(name);
+                }
+            }
+            self.settle(name, connection, true, now);
+        }
+    }
+}

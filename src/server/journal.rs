@@ -1,0 +1,65 @@
+//! Completed downloads, told to the system's log (`syslogs`).
+
+use crate::limits::SYSLOG_LINES_A_TURN;
+use crate::stats::dump::hex;
+use crate::sys::clock::Clock;
+use crate::sys::syslog::{SystemLog, iso_8601};
+use crate::tracker::observers::{Completion, Observers};
+use crate::wire::address::to_ip;
+
+/// The log, and what it did not get to hear.
+pub(super) struct Journal {
+    log: Option<SystemLog>,
+    lost: u64,
+}
+
+impl Journal {
+    pub(super) fn new(log: Option<SystemLog>) -> Journal {
+        Journal { log, lost: 0 }
+    }
+
+    /// Tells the log some of what it was not told of.
+    pub(super) fn write<const N: usize>(&mut self, observers: &mut Observers<N>, clock: &Clock) {
+        if !observers.is_waiting() {
+            return;
+        }
+        self.lost += observers.take_missed();
+        let Some(log) = &self.log else { return };
+        for _ in 0..SYSLOG_LINES_A_TURN {
+            let Some(completion) = observers.take_completion() else { return };
+            if !log.send(completion.unix, &line(&completion)) {
+                self.lost += 1;
+            } else if self.lost > 0 && log.send(clock.unix_seconds(), &format!("{} lines were lost", self.lost)) {
+                self.lost = 0;
+            }
+        }
+    }
+}
+
+/// A completed download as the original words it.
+fn line<const N: usize>(completion: &Completion<N>) -> String {
+    let Completion { unix, info_hash, peer_id, address } = completion;
+    let mut digits = Vec::new();
+    hex(&mut digits, info_hash);
+    digits.extend_from_slice(b" peer_id=");
+    peer_id.iter().for_each(|peer_id| hex(&mut digits, peer_id));
+    let digits = String::from_utf8_lossy(&digits);
+    let (time, ip) = (iso_8601(*unix), to_ip(address).to_canonical());
+    format!("time={time} event=completed info_hash={digits} ip={ip}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_the_original() {
+        let mut completion = Completion { unix: 0, info_hash: [0xab; 20], peer_id: None, address: [127, 0, 0, 1] };
+        let time = iso_8601(0);
+        let hash = "AB".repeat(20);
+        let start = format!("time={time} event=completed info_hash={hash} peer_id=");
+        assert_eq!(line(&completion), format!("{start} ip=127.0.0.1"));
+        completion.peer_id = Some(*b"-CC0001-abcdefghijkl");
+        assert_eq!(line(&completion), format!("{start}2D4343303030312D6162636465666768696A6B6C ip=127.0.0.1"));
+    }
+}

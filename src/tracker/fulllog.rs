@@ -1,0 +1,163 @@
+//! Whole requests of chosen networks, kept to be read (`fulllog-networks`).
+//!
+//! Unlike the original's, this log has a bound: the oldest requests go when it is full. And only those who are blessed with
+//! everything may choose networks.
+
+use crate::config::address;
+use crate::limits::{FULLLOG_MAX, FULLLOG_NETWORKS};
+use crate::wire::address::to_ip;
+use crate::wire::http::Refusal;
+use ipnet::IpNet;
+use std::collections::VecDeque;
+use std::io::Write;
+
+/// Bytes that a request takes beside its own.
+const ENTRY: usize = 64;
+
+/// A request that was logged.
+#[derive(Debug)]
+struct Entry<const N: usize> {
+    unix: u64,
+    from: [u8; N],
+    request: Box<[u8]>,
+}
+
+/// Requests taken out of the log, to be written.
+#[derive(Debug, Default)]
+pub(super) struct Requests<const N: usize>(VecDeque<Entry<N>>);
+
+/// The log, and the networks whose requests go there.
+#[derive(Debug, Default)]
+pub(super) struct RequestLog<const N: usize> {
+    networks: VecDeque<IpNet>,
+    entries: VecDeque<Entry<N>>,
+    bytes: usize,
+}
+
+impl<const N: usize> RequestLog<N> {
+    /// Does what a `lognet=` says, and gives the answer.
+    ///
+    /// # Errors
+    /// It names no network.
+    pub(super) fn follow(&mut self, said: &[u8]) -> Result<&'static [u8], Refusal> {
+        if said.first() == Some(&b'-') {
+            self.networks.clear();
+            return Ok(b"Successfully removed.\n");
+        }
+        let network = address::network(said, N == 16).ok_or(Refusal::Parameter)?;
+        if (network.addr().is_ipv6()) != (N == 16) {
+            return Err(Refusal::Parameter);
+        }
+        if !self.networks.contains(&network) {
+            if self.networks.len() >= FULLLOG_NETWORKS {
+                self.networks.pop_front();
+            }
+            self.networks.push_back(network);
+        }
+        Ok(b"Successfully added.\n")
+    }
+
+    /// Takes note of a request, if it comes from one of the networks.
+    pub(super) fn note(&mut self, unix: u64, from: &[u8; N], request: &[u8]) {
+        if self.networks.is_empty() {
+            return;
+        }
+        let address = to_ip(from);
+        if !self.networks.iter().any(|network| network.contains(&address)) {
+            return;
+        }
+        self.bytes += ENTRY + request.len();
+        self.entries.push_back(Entry { unix, from: *from, request: request.into() });
+        while self.bytes > FULLLOG_MAX {
+            let Some(oldest) = self.entries.pop_front() else { break };
+            self.bytes -= ENTRY + oldest.request.len();
+        }
+    }
+
+    /// Bytes of all requests in the log.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Empties the log.
+    pub(super) fn take(&mut self) -> Requests<N> {
+        self.bytes = 0;
+        Requests(std::mem::take(&mut self.entries))
+    }
+}
+
+impl<const N: usize> Requests<N> {
+    /// Writes some of the requests; true when all are written.
+    pub(super) fn write(&mut self, out: &mut Vec<u8>, bytes: usize) -> bool {
+        let end = out.len() + bytes;
+        while out.len() < end {
+            let Some(Entry { unix, from, request }) = self.0.pop_front() else { return true };
+            // writing to memory does not fail
+            let _ = writeln!(out, "{unix:08}: {}", to_ip(&from).to_canonical());
+            out.extend_from_slice(&request);
+            out.extend_from_slice(b"\n*\n\n");
+        }
+        false
+    }
+
+    /// Forgets some of them; true when none are left.
+    pub(super) fn discard(&mut self, requests: usize) -> bool {
+        (0..requests).any(|_| self.0.pop_front().is_none())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read<const N: usize>(log: &mut RequestLog<N>) -> String {
+        let (mut requests, mut out) = (log.take(), Vec::new());
+        while !requests.write(&mut out, 10) {}
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn requests_of_chosen_networks() {
+        let mut log = RequestLog::<4>::default();
+        log.note(5, &[10, 0, 0, 1], b"before");
+        assert_eq!(log.follow(b"10.0.0.0/24"), Ok(&b"Successfully added.\n"[..]));
+        assert_eq!(log.follow(b"10.1.0.7xyz"), Ok(&b"Successfully added.\n"[..]));
+        log.note(5, &[10, 0, 0, 255], b"GET /a\n\n");
+        log.note(5, &[10, 0, 1, 0], b"other");
+        log.note(1_700_000_000, &[10, 1, 0, 7], b"GET /b\r\n\r\n");
+        let text = "00000005: 10.0.0.255\nGET /a\n\n\n*\n\n1700000000: 10.1.0.7\nGET /b\r\n\r\n\n*\n\n";
+        assert_eq!(read(&mut log), text);
+        assert_eq!((read(&mut log), log.bytes()), (String::new(), 0));
+        assert_eq!(log.follow(b"-"), Ok(&b"Successfully removed.\n"[..]));
+        log.note(5, &[10, 1, 0, 7], b"after");
+        assert_eq!(read(&mut log), "");
+    }
+
+    #[test]
+    fn what_is_no_network() {
+        let mut log = RequestLog::<4>::default();
+        for bad in [&b""[..], b"x", b"1.2.3", b"1.2.3.4/", b"1.2.3.4/33", b"1.2.3.4/x", b"2001:db8::1"] {
+            assert_eq!(log.follow(bad), Err(Refusal::Parameter), "{bad:?}");
+        }
+        let mut log = RequestLog::<16>::default();
+        assert!(log.follow(b"1.2.3.0/24").is_ok());
+        log.note(0, &std::net::Ipv4Addr::new(1, 2, 3, 9).to_ipv6_mapped().octets(), b"x");
+        assert_eq!(read(&mut log), "00000000: 1.2.3.9\nx\n*\n\n");
+    }
+
+    #[test]
+    fn the_oldest_go_first() {
+        let mut log = RequestLog::<4>::default();
+        assert!(log.follow(b"0.0.0.0/0").is_ok());
+        let request = [b'x'; 8000];
+        for n in 0..2000 {
+            log.note(n, &[1, 2, 3, 4], &request);
+            assert!(log.bytes() <= FULLLOG_MAX);
+        }
+        let text = read(&mut log);
+        assert!(text.len() > FULLLOG_MAX * 9 / 10 && text.len() <= FULLLOG_MAX);
+        assert!(text.contains("00001999: 1.2.3.4\n") && !text.contains("00000000: "));
+        (0..1000).for_each(|n| assert!(log.follow(format!("10.{}.{}.0/24", n / 250, n % 250).as_bytes()).is_ok()));
+        assert_eq!(log.networks.len(), FULLLOG_NETWORKS);
+    }
+}

@@ -1,0 +1,117 @@
+//! The thread that compresses long answers.
+//!
+//! It has no answers of its own: a piece comes with the encoder that it belongs to, and both go back when the piece is compressed. So an
+//! answer that is given up meanwhile needs no word here. Both channels are bounded, and only this thread ever waits for one.
+
+use crate::features::gzip::Encoder;
+use crate::limits::{GZIP_QUEUE, WORKER_STACK};
+use crate::sys::waker::Waker;
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+
+/// A piece of an answer on its way.
+pub struct Job {
+    /// Whose it is.
+    pub whose: u64,
+    /// What it goes through.
+    pub encoder: Box<Encoder>,
+    /// The piece. It comes back empty, to be filled again.
+    pub piece: Vec<u8>,
+    /// Where the piece begins.
+    pub from: usize,
+    /// Nothing follows it.
+    pub last: bool,
+}
+
+/// The thread, as the loop sees it.
+pub struct Press {
+    jobs: SyncSender<Job>,
+    done: Receiver<Job>,
+    waker: Arc<Waker>,
+}
+
+impl Press {
+    /// Starts the thread. Call it after privileges are dropped.
+    ///
+    /// # Errors
+    /// The system has no thread or descriptor to give.
+    pub fn start() -> io::Result<Press> {
+        let (jobs, to_do) = sync_channel(GZIP_QUEUE);
+        let (hand_back, done) = sync_channel(GZIP_QUEUE);
+        let waker = Arc::new(Waker::new()?);
+        let theirs = Arc::clone(&waker);
+        let work = move || run(&to_do, &hand_back, &theirs);
+        std::thread::Builder::new().name("gzip".to_owned()).stack_size(WORKER_STACK).spawn(work)?;
+        Ok(Press { jobs, done, waker })
+    }
+
+    /// What tells the loop that pieces came back.
+    pub fn waker(&self) -> &Waker {
+        &self.waker
+    }
+
+    /// Hands a piece over, unless too many wait already.
+    ///
+    /// # Errors
+    /// The piece, to be handed over later.
+    pub fn hand_over(&self, job: Job) -> Result<(), Job> {
+        self.jobs.try_send(job).map_err(|refused| match refused {
+            TrySendError::Full(job) | TrySendError::Disconnected(job) => job,
+        })
+    }
+
+    /// A piece that came back.
+    pub fn take(&self) -> Option<Job> {
+        self.done.try_recv().ok()
+    }
+}
+
+/// Works until the loop is gone.
+fn run(to_do: &Receiver<Job>, hand_back: &SyncSender<Job>, waker: &Waker) {
+    while let Ok(mut job) = to_do.recv() {
+        job.encoder.press(job.piece.get(job.from..).unwrap_or_default(), job.last);
+        job.piece.clear();
+        if hand_back.send(job).is_err() {
+            return;
+        }
+        waker.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::socket::wait_readable;
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn pieces_come_back_in_order_and_woken_for() {
+        let press = Press::start().unwrap();
+        let job = |whose| Job {
+            whose,
+            encoder: Box::new(Encoder::new(Vec::new())),
+            piece: b"  piece".to_vec(),
+            from: 2,
+            last: true,
+        };
+        let mut handed = 0;
+        let mut back = 0;
+        while back < 1000 {
+            match press.hand_over(job(handed)) {
+                Ok(()) if handed < 2000 => handed += 1,
+                Ok(()) => panic!("nothing comes back"),
+                Err(refused) => {
+                    assert_eq!(refused.whose, handed);
+                    wait_readable(press.waker().as_fd()).unwrap();
+                    press.waker().clear();
+                    while let Some(mut job) = press.take() {
+                        assert_eq!(job.whose, back);
+                        assert!(job.piece.is_empty() && !job.encoder.output().is_empty());
+                        back += 1;
+                    }
+                }
+            }
+        }
+    }
+}
