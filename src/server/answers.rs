@@ -137,16 +137,17 @@ impl<const N: usize> Server<N> {
         let mut keep = true;
         if let State::Long(delivery) = &mut connection.state {
             delivery.queued = false;
-            let step = if delivery.reserved == 0 {
-                Step::Short(delivery.estimate(&self.tracker))
-            } else {
+            let step = if delivery.begun {
                 let press = self.answers.press.as_ref();
                 delivery.step(connection.socket.as_fd(), &mut self.tracker, press, name.to_bits())
+            } else {
+                Step::Short(delivery.estimate(&self.tracker))
             };
             self.answers.budget.give_back(delivery.spare());
             match step {
                 Step::Short(bytes) if self.answers.budget.take(bytes) => {
                     delivery.reserved += bytes;
+                    delivery.begun = true;
                     delivery.queued = true;
                 }
                 Step::Short(_) => self.answers.wait(name, waited),

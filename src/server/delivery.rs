@@ -106,7 +106,9 @@ pub(super) struct Delivery<const N: usize> {
     sending: bool,
     /// The receiver takes no more at the moment.
     pub(super) blocked: bool,
-    /// Bytes of the budget that it was given.
+    /// It has been given room to begin with.
+    pub(super) begun: bool,
+    /// Bytes of the budget that it has.
     pub(super) reserved: usize,
     /// Whether it is in line for the next steps.
     pub(super) queued: bool,
@@ -127,6 +129,7 @@ impl<const N: usize> Delivery<N> {
             made: false,
             sending: false,
             blocked: false,
+            begun: false,
             reserved: 0,
             queued: false,
         }
