@@ -1,0 +1,55 @@
+# Builds with cargo; here for those who type make, and for what is more than one command.
+#
+#     make FEATURES="fullscrape v6"       the switches to build with, in place of the default ones
+#     make FEATURES="-DWANT_V6"           the same in the original's spelling
+#     make install PREFIX=/usr DESTDIR=/tmp/package
+
+CARGO   ?= cargo
+INSTALL ?= install
+PREFIX  ?= /usr/local
+BINDIR  ?= $(PREFIX)/bin
+MANDIR  ?= $(PREFIX)/share/man
+DOCDIR  ?= $(PREFIX)/share/doc/opentracker
+
+BINARY := $(or $(CARGO_TARGET_DIR),target)/release/opentracker
+
+# Only FEATURES given to make itself count: some systems have a variable of this name in the environment, for other ends.
+ifeq ($(origin FEATURES),command line)
+switches := $(shell for word in $(FEATURES); do case $$word in \
+	-DWANT_*) printf '%s ' "$${word\#-DWANT_}" | tr A-Z_ a-z-;; *) printf '%s ' "$$word";; esac; done)
+chosen := --no-default-features --features "$(strip $(switches))"
+endif
+
+.PHONY: build install test lint powerset bench clean
+
+build:
+	$(CARGO) build --release --locked $(chosen)
+
+# Installs what was built last, so that the switches need not be named again and root needs no cargo.
+install: $(if $(chosen),build,$(BINARY))
+	$(INSTALL) -d "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(MANDIR)/man5" "$(DESTDIR)$(MANDIR)/man8" "$(DESTDIR)$(DOCDIR)"
+	$(INSTALL) -m 755 "$(BINARY)" "$(DESTDIR)$(BINDIR)/opentracker"
+	$(INSTALL) -m 644 packaging/opentracker.8 "$(DESTDIR)$(MANDIR)/man8/opentracker.8"
+	$(INSTALL) -m 644 packaging/opentracker.conf.5 "$(DESTDIR)$(MANDIR)/man5/opentracker.conf.5"
+	$(INSTALL) -m 644 opentracker.conf.sample README.md features.md "$(DESTDIR)$(DOCDIR)/"
+
+$(BINARY):
+	$(CARGO) build --release --locked
+
+# Everything: unit and integration tests, with epoll and with poll(2), with the default switches and with others.
+test:
+	@.ci/test
+
+lint:
+	@.ci/lint
+
+# Every switch, every pair of switches, and the sets that people build.
+powerset:
+	@.ci/powerset
+
+# Side by side with the original: benches/README.md.
+bench:
+	$(CARGO) bench --locked
+
+clean:
+	$(CARGO) clean
