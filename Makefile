@@ -15,8 +15,8 @@ BINARY := $(or $(CARGO_TARGET_DIR),target)/release/opentracker
 
 # Only FEATURES given to make itself count: some systems have a variable of this name in the environment, for other ends.
 ifeq ($(origin FEATURES),command line)
-switches := $(shell for word in $(FEATURES); do case $$word in \
-	-DWANT_*) printf '%s ' "$${word\#-DWANT_}" | tr A-Z_ a-z-;; *) printf '%s ' "$$word";; esac; done)
+originals := $(patsubst -DWANT_%,%,$(filter -DWANT_%,$(FEATURES)))
+switches := $(filter-out -DWANT_%,$(FEATURES)) $(shell echo '$(originals)' | tr A-Z_ a-z-)
 chosen := --no-default-features --features "$(strip $(switches))"
 endif
 
