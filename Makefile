@@ -7,10 +7,10 @@
 CARGO   ?= cargo
 INSTALL ?= install
 PREFIX  ?= /usr/local
-BINDIR  ?= $(PREFIX)/bin
 MANDIR  ?= $(PREFIX)/share/man
 DOCDIR  ?= $(PREFIX)/share/doc/opentracker
 
+programs := $(or $(BINDIR),$(PREFIX)/bin)
 BINARY := $(or $(CARGO_TARGET_DIR),target)/release/opentracker
 
 # Only FEATURES given to make itself count: some systems have a variable of this name in the environment, for other ends.
@@ -27,8 +27,8 @@ build:
 
 # Installs what was built last, so that the switches need not be named again and root needs no cargo.
 install: $(if $(chosen),build,$(BINARY))
-	$(INSTALL) -d "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(MANDIR)/man5" "$(DESTDIR)$(MANDIR)/man8" "$(DESTDIR)$(DOCDIR)"
-	$(INSTALL) -m 755 "$(BINARY)" "$(DESTDIR)$(BINDIR)/opentracker"
+	$(INSTALL) -d "$(DESTDIR)$(programs)" "$(DESTDIR)$(MANDIR)/man5" "$(DESTDIR)$(MANDIR)/man8" "$(DESTDIR)$(DOCDIR)"
+	$(INSTALL) -m 755 "$(BINARY)" "$(DESTDIR)$(programs)/opentracker"
 	$(INSTALL) -m 644 packaging/opentracker.8 "$(DESTDIR)$(MANDIR)/man8/opentracker.8"
 	$(INSTALL) -m 644 packaging/opentracker.conf.5 "$(DESTDIR)$(MANDIR)/man5/opentracker.conf.5"
 	$(INSTALL) -m 644 opentracker.conf.sample README.md features.md "$(DESTDIR)$(DOCDIR)/"
