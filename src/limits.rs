@@ -92,6 +92,20 @@ pub const UDP_REQUEST_MAX: usize = 2048;
 /// which overflows at some 250.
 pub const UDP_RECEIVE_BUFFER: usize = 8 << 20;
 
+// ---- gathering --------------------------------------------------------------------------------------------------
+
+/// Requests a second from which on the loop lets them gather.
+pub const GATHER_RATE: f64 = 12_000.0;
+
+/// How long it lets them gather.
+pub const GATHER_WAIT: Duration = Duration::from_micros(150);
+
+/// Requests that have to come meanwhile for it to have been worth it.
+pub const GATHER_LEAST: u32 = 2;
+
+/// Over how long the rate is measured, and for how long nothing is gathered where it was not worth it.
+pub const GATHER_WINDOW: Duration = Duration::from_millis(10);
+
 // ---- the operator ----------------------------------------------------------------------------------------------
 
 /// Addresses and networks that can be blessed; more are ignored (as the original).

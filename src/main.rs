@@ -42,6 +42,7 @@ fn run() -> Result<(), Ended> {
         let now = Now { unix: clock.unix_seconds(), up: clock.now() };
         tracker.restore_from(file, now).iter().for_each(|warning| say(warning));
     }
+    resources::sharpen_waits();
     Server::new(clock, signals, start.sockets, tracker)?.run()?;
     Ok(())
 }

@@ -3,10 +3,7 @@
 //! A small switch is a constant, and code that depends on it is a plain `if`, so that both sides always compile. A large one is
 //! a module beside a face that does nothing and has the same items.
 
-use crate::config::Switches;
-
-/// `GET /scrape` without info hashes, and the dumps among the statistics.
-pub const FULLSCRAPE: bool = cfg!(feature = "fullscrape");
+use crate::config::{AccessList, Switches};
 
 /// A tracker for IPv6: peers of 18 bytes.
 pub const V6: bool = cfg!(feature = "v6");
@@ -14,14 +11,43 @@ pub const V6: bool = cfg!(feature = "v6");
 /// Bytes of an address in this build.
 pub const ADDRESS: usize = if V6 { 16 } else { 4 };
 
+/// `GET /scrape` without info hashes, and the dumps among the statistics.
+pub const FULLSCRAPE: bool = cfg!(feature = "fullscrape");
+
+/// The list that decides which torrents are served, if there is one.
+pub const ACCESSLIST: Option<AccessList> = if cfg!(feature = "accesslist-white") {
+    Some(AccessList::White)
+} else if cfg!(feature = "accesslist-black") {
+    Some(AccessList::Black)
+} else {
+    None
+};
+
 /// What the command line and the config file may say in this build.
 pub const SWITCHES: Switches = Switches {
-    accesslist: None,
+    accesslist: ACCESSLIST,
     sync_live: cfg!(feature = "sync-live"),
     restrict_stats: cfg!(feature = "restrict-stats"),
     ip_from_proxy: cfg!(feature = "ip-from-proxy"),
     v6: V6,
 };
 
-/// The names of the switches compiled in, for people who ask for the version.
-pub const COMPILED_IN: &[(&str, bool)] = &[("fullscrape", FULLSCRAPE), ("v6", V6)];
+/// Every switch, and whether it is compiled in, for people who ask for the version.
+pub const COMPILED_IN: &[(&str, bool)] = &[
+    ("fullscrape", FULLSCRAPE),
+    ("v6", V6),
+    ("compression-gzip", cfg!(feature = "compression-gzip")),
+    ("compression-gzip-always", cfg!(feature = "compression-gzip-always")),
+    ("accesslist-black", cfg!(feature = "accesslist-black")),
+    ("accesslist-white", cfg!(feature = "accesslist-white")),
+    ("sync-live", SWITCHES.sync_live),
+    ("restrict-stats", SWITCHES.restrict_stats),
+    ("ip-from-query-string", cfg!(feature = "ip-from-query-string")),
+    ("ip-from-proxy", SWITCHES.ip_from_proxy),
+    ("modest-fullscrapes", cfg!(feature = "modest-fullscrapes")),
+    ("log-numwant", cfg!(feature = "log-numwant")),
+    ("spot-woodpecker", cfg!(feature = "spot-woodpecker")),
+    ("fulllog-networks", cfg!(feature = "fulllog-networks")),
+    ("syslogs", cfg!(feature = "syslogs")),
+    ("keepalive", cfg!(feature = "keepalive")),
+];

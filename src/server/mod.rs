@@ -5,6 +5,7 @@
 mod connections;
 mod deadlines;
 mod http;
+mod pace;
 mod udp;
 
 use crate::limits::{ACCEPT_PAUSE, EVENTS_A_TURN, REQUEST_MAX};
@@ -68,6 +69,7 @@ pub struct Server<const N: usize> {
     /// Until when no connections are accepted, for want of descriptors.
     accepting_from: Option<Duration>,
     udp: udp::Service,
+    pace: pace::Pace,
     connections: Connections<N>,
     /// Connections whose pages are in the making, the one whose turn it is first.
     making: VecDeque<Name>,
@@ -99,6 +101,7 @@ impl<const N: usize> Server<N> {
             listeners: sockets.listeners,
             accepting_from: None,
             udp: udp::Service::new::<N>(sockets.udp),
+            pace: pace::Pace::default(),
             connections: Connections::default(),
             making: VecDeque::new(),
             request: vec![0; REQUEST_MAX + 1],
@@ -117,11 +120,12 @@ impl<const N: usize> Server<N> {
     }
 
     /// One turn: wait, answer what came, make some more of the long pages, close what took too long, let some time pass over
-    /// the swarms. False when it is time to end.
+    /// the swarms, and under load let some requests gather. False when it is time to end.
     fn turn(&mut self, events: &mut Vec<Event>) -> io::Result<bool> {
         let wait = self.time_to_wait();
         self.poller.wait(events, wait)?;
         let now = self.now();
+        let mut served = udp::Served { requests: 0, drained: true };
         for event in events.iter() {
             match Token::from_bits(event.token) {
                 Token::Signals => {
@@ -133,8 +137,8 @@ impl<const N: usize> Server<N> {
                         }
                     }
                 }
-                Token::Udp(index) => self.udp.serve(index, now, &mut self.tracker),
-                Token::Listener(index) => self.accept(index, now),
+                Token::Udp(index) => served += self.udp.serve(index, now, &mut self.tracker),
+                Token::Listener(index) => served += self.accept(index, now),
                 Token::Connection(name) => self.connection_ready(name, event, now),
             }
         }
@@ -146,6 +150,11 @@ impl<const N: usize> Server<N> {
             self.resume_accepting();
         }
         self.tracker.tend(now);
+        if let Some(wait) = self.pace.after_turn(now.up, served.requests, served.drained)
+            && self.making.is_empty()
+        {
+            std::thread::sleep(wait);
+        }
         Ok(true)
     }
 

@@ -5,7 +5,24 @@ use crate::sys::datagram::Batch;
 use crate::tracker::{Now, Tracker};
 use crate::wire::address::from_ip;
 use crate::wire::udp::reply_max;
+use std::ops::AddAssign;
 use std::os::fd::{AsFd, OwnedFd};
+
+/// What a turn did for one or more sockets.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Served {
+    /// Datagrams and connections taken.
+    pub(super) requests: u32,
+    /// Whether none were left.
+    pub(super) drained: bool,
+}
+
+impl AddAssign for Served {
+    fn add_assign(&mut self, other: Served) {
+        self.requests += other.requests;
+        self.drained &= other.drained;
+    }
+}
 
 /// The UDP sockets and the buffers they share.
 pub(super) struct Service {
@@ -20,8 +37,9 @@ impl Service {
     }
 
     /// Answers what waits at a socket, as much as there is a turn for.
-    pub(super) fn serve<const N: usize>(&mut self, index: usize, now: Now, tracker: &mut Tracker<N>) {
-        let Some(socket) = self.sockets.get(index) else { return };
+    pub(super) fn serve<const N: usize>(&mut self, index: usize, now: Now, tracker: &mut Tracker<N>) -> Served {
+        let mut served = Served { requests: 0, drained: false };
+        let Some(socket) = self.sockets.get(index) else { return served };
         for _ in 0..UDP_BATCHES_A_TURN {
             // an error here is news of an earlier reply that did not arrive, and gone with the telling
             let received = self.batch.receive(socket.as_fd()).unwrap_or(0);
@@ -32,9 +50,12 @@ impl Service {
                 self.batch.set_reply(at, length);
             }
             self.batch.send(socket.as_fd());
+            served.requests += received as u32;
             if received < UDP_BATCH {
+                served.drained = true;
                 break;
             }
         }
+        served
     }
 }

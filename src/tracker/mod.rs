@@ -8,6 +8,8 @@ pub mod connection_id;
 pub mod http;
 pub mod pages;
 pub mod state;
+#[cfg(test)]
+mod tests;
 pub mod udp;
 
 use crate::limits::{MINUTE, WALK_INTERVAL, WALK_PACE, WALK_SLICE};

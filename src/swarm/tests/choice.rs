@@ -1,1 +1,100 @@
+//! Whether every peer is equally likely to be chosen.
 
+use super::super::{Announce, Endpoint, Random, Swarms};
+use super::{LEECH, SEED, peer, spread};
+use std::collections::BTreeMap;
+
+const START: u32 = 29_000_000;
+
+/// The value that chi-squared with so many degrees of freedom exceeds once in a million times (Wilson and Hilferty).
+fn threshold(freedom: f64) -> f64 {
+    let z = 4.753_424;
+    let part = 2.0 / (9.0 * freedom);
+    freedom * (1.0 - part + z * part.sqrt()).powi(3)
+}
+
+/// Chooses over and over from a swarm of `fresh` peers, after as many `stale` ones have got too old.
+fn is_fair<const N: usize>(fresh: u32, stale: u32, wanted: usize, rounds: u32, kind: fn(u32) -> Announce) {
+    let (mut swarms, hash) = (Swarms::<N>::new(), spread(1));
+    for n in 0..stale {
+        swarms.announce(START, &hash, &peer(2 * n + 1), kind(n));
+    }
+    for minute in 0..40 {
+        for n in (minute..fresh).step_by(40) {
+            swarms.announce(START + 1 + minute, &hash, &peer(2 * n), kind(n));
+        }
+    }
+    let mut times: BTreeMap<Endpoint<N>, u32> = (0..fresh).map(|n| (peer(2 * n), 0)).collect();
+    assert_eq!(times.len(), fresh as usize);
+    let mut random = Random::new([2026, 11]);
+    let mut out = vec![0; wanted * (N + 2)];
+    let (_, torrent) = swarms.announce(START + 45, &hash, &peer(0), kind(0));
+    assert_eq!(torrent.counts().seeders + torrent.counts().leechers, fresh);
+    for round in 0..rounds {
+        assert_eq!(torrent.choose(wanted, &mut random, &mut out), out.len());
+        for record in out.chunks_exact(N + 2) {
+            let mut endpoint = Endpoint::default();
+            endpoint.address.copy_from_slice(&record[..N]);
+            endpoint.port.copy_from_slice(&record[N..]);
+            let times = times.get_mut(&endpoint).expect("stale or never there");
+            // Distinct within a reply: nobody gains two in one round.
+            assert!(*times & 0xffff != round + 1, "chosen twice");
+            *times = (*times & 0xffff_0000) + 0x1_0000 + round + 1;
+        }
+    }
+    let expected = f64::from(rounds) * wanted as f64 / f64::from(fresh);
+    let squares: f64 = times.values().map(|&n| (f64::from(n >> 16) - expected).powi(2)).sum();
+    // Without putting back the variance is less by the share that is chosen.
+    let chi = squares / expected / (1.0 - wanted as f64 / f64::from(fresh));
+    let freedom = f64::from(fresh - 1);
+    // Too even would be wrong as well.
+    assert!(chi < threshold(freedom), "{chi} of {freedom}");
+    let low = 2.0 * freedom - threshold(freedom);
+    assert!(chi > low, "{chi} of {freedom}");
+}
+
+fn leech(_: u32) -> Announce {
+    LEECH
+}
+
+fn mixed(n: u32) -> Announce {
+    if n % 4 < 3 { LEECH } else { SEED }
+}
+
+#[test]
+fn choice_is_fair_in_a_row() {
+    is_fair::<4>(51, 0, 50, 20_000, leech);
+    is_fair::<16>(51, 0, 50, 20_000, leech);
+    is_fair::<4>(200, 0, 50, 20_000, leech);
+}
+
+#[test]
+fn choice_is_fair_in_a_crowd() {
+    is_fair::<4>(300, 0, 50, 20_000, leech);
+    is_fair::<16>(300, 0, 50, 20_000, leech);
+    is_fair::<4>(300, 0, 200, 20_000, leech);
+    is_fair::<4>(10_000, 0, 50, 40_000, leech);
+    is_fair::<16>(10_000, 0, 50, 40_000, leech);
+}
+
+#[test]
+fn choice_is_fair_among_seeders_leechers_and_the_stale() {
+    is_fair::<4>(60, 300, 50, 20_000, mixed);
+    is_fair::<4>(1000, 1000, 50, 20_000, mixed);
+    is_fair::<16>(3000, 9000, 50, 20_000, mixed);
+    is_fair::<4>(300, 20_000, 74, 4000, mixed);
+}
+
+#[test]
+fn a_reply_takes_no_more_than_its_room() {
+    let (mut swarms, hash) = (Swarms::<4>::new(), spread(1));
+    for n in 0..20 {
+        swarms.announce(START, &hash, &peer(n), mixed(n));
+    }
+    let (_, torrent) = swarms.announce(START, &hash, &peer(0), LEECH);
+    let mut random = Random::new([1, 2]);
+    let mut out = [0; 100];
+    assert_eq!(torrent.choose(50, &mut random, &mut out[..63]), 60);
+    assert_eq!(torrent.choose(50, &mut random, &mut out[..5]), 0);
+    assert_eq!(torrent.choose(0, &mut random, &mut out), 0);
+}

@@ -1,1 +1,104 @@
+//! What a torrent and a peer cost in memory, and how long the longest operation takes. Run by hand:
+//! `cargo test --release --lib measurement -- --ignored --nocapture --test-threads 1`
 
+use super::super::{Random, Swarms};
+use super::{LEECH, SEED, peer, spread};
+use std::time::{Duration, Instant};
+
+/// Bytes of this process that are in memory.
+fn resident() -> f64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: f64 = statm.split(' ').nth(1).unwrap().parse().unwrap();
+    pages * 4096.0
+}
+
+const START: u32 = 29_000_000;
+
+fn memory<const N: usize>(torrents: u64, peers: u32) {
+    let before = resident();
+    let mut swarms = Swarms::<N>::new();
+    for p in 0..peers {
+        for t in 0..torrents {
+            swarms.announce(START, &spread(t), &peer(p + t as u32 % 1000), LEECH);
+        }
+    }
+    let grown = resident() - before;
+    let all = torrents * u64::from(peers);
+    println!(
+        "{torrents} torrents x {peers} peers, {N} byte addresses: {:.1} bytes a torrent, {:.2} a peer",
+        grown / torrents as f64,
+        grown / all as f64
+    );
+    while !swarms.tend(START + 46, 1000) {}
+    while !swarms.tend(START + 48, 1000) {}
+    assert_eq!(swarms.totals().torrents, 0);
+    println!("    when all have left, {:.1}% of that is still taken", 100.0 * (resident() - before) / grown);
+}
+
+#[test]
+#[ignore = "measurement"]
+fn memory_of_small_torrents() {
+    memory::<4>(1_000_000, 1);
+    memory::<16>(1_000_000, 1);
+}
+
+#[test]
+#[ignore = "measurement"]
+fn memory_of_middling_torrents() {
+    memory::<4>(10_000, 100);
+    memory::<16>(10_000, 100);
+}
+
+#[test]
+#[ignore = "measurement"]
+fn memory_of_huge_swarms() {
+    memory::<4>(1, 2_000_000);
+    memory::<4>(1000, 1000);
+    memory::<16>(1, 2_000_000);
+}
+
+#[test]
+#[ignore = "measurement"]
+fn time_of_growth_and_lookup() {
+    let mut swarms = Swarms::<4>::new();
+    let mut out = [0; 1200];
+    let mut random = Random::new([1, 2]);
+    let mut grown = 0u64;
+    for to in [10_000u64, 1_000_000, 5_000_000, 10_000_000] {
+        let (mut longest, start) = (Vec::new(), Instant::now());
+        for t in grown..to {
+            let start = Instant::now();
+            swarms.announce(START, &spread(t), &peer(t as u32 % 1000), SEED);
+            longest.push(start.elapsed().as_nanos() as u32);
+        }
+        let each = start.elapsed() / (to - grown) as u32;
+        longest.sort_unstable();
+        let tail: Vec<_> = longest.iter().rev().take(4).map(|&n| Duration::from_nanos(n.into())).collect();
+        grown = to;
+        let lookups = 1_000_000;
+        let numbers: Vec<_> = (0..lookups).map(|_| random.below(to)).collect();
+        let names: Vec<_> = numbers.iter().map(|&t| (spread(t), peer(t as u32 % 1000))).collect();
+        let start = Instant::now();
+        for (hash, peer) in &names {
+            let (_, torrent) = swarms.announce(START, hash, peer, SEED);
+            torrent.choose(50, &mut random, &mut out);
+        }
+        let lookup = start.elapsed() / lookups;
+        println!(
+            "to {to} torrents: {each:?} each, longest {tail:?}; announce of a known peer with its reply {lookup:?}"
+        );
+    }
+    for step in 0..3 {
+        let (mut longest, mut calls, start) = (Duration::ZERO, 0, Instant::now());
+        loop {
+            let start = Instant::now();
+            let end = swarms.tend(START + 46 + 2 * step, 100);
+            longest = longest.max(start.elapsed());
+            calls += 1;
+            if end {
+                break;
+            }
+        }
+        println!("walk {step}: {:?} in {calls} calls of 100 steps, longest {longest:?}", start.elapsed());
+    }
+}

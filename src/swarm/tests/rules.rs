@@ -1,1 +1,242 @@
+//! Each rule of who stays, who leaves and what is counted, for both widths of addresses.
 
+use super::super::{Acquaintance, Announce, Counts, Cursor, InfoHash, Swarms, Totals};
+use super::{DONE, LEECH, SEED, crowded, peer, spread};
+
+const START: u32 = 29_000_000;
+
+fn tend_all<const N: usize>(swarms: &mut Swarms<N>, now: u32) {
+    while !swarms.tend(now, 64) {}
+}
+
+fn minute_of<const N: usize>(swarms: &Swarms<N>, wanted: &InfoHash) -> Option<u32> {
+    let mut found = None;
+    swarms.walk(&mut Cursor::default(), usize::MAX, |hash, _, minute| {
+        found = found.or((hash == wanted).then_some(minute));
+    });
+    found
+}
+
+fn counts(seeders: u32, leechers: u32, downloaded: u32) -> Counts {
+    Counts { seeders, leechers, downloaded }
+}
+
+/// Swarms of one torrent with so many peers, every third seeding: in an entry, a row, a crowd.
+fn swarm_of<const N: usize>(peers: u32) -> (Swarms<N>, InfoHash) {
+    let (mut swarms, hash) = (Swarms::new(), spread(1));
+    for n in 0..peers {
+        swarms.announce(START, &hash, &peer(n), if n % 3 == 0 { SEED } else { LEECH });
+    }
+    (swarms, hash)
+}
+
+fn peers_leave_after_45_minutes<const N: usize>() {
+    for peers in [1, 3, 100, 1000] {
+        let (mut swarms, hash) = swarm_of::<N>(peers);
+        let seeders = peers.div_ceil(3);
+        assert_eq!(swarms.scrape(START + 44, &hash), Some(counts(seeders, peers - seeders, 0)));
+        assert_eq!(swarms.totals(), Totals { torrents: 1, peers: peers.into(), seeders: seeders.into() });
+        assert_eq!(swarms.scrape(START + 45, &hash), Some(counts(0, 0, 0)));
+        assert_eq!(swarms.totals(), Totals { torrents: 1, peers: 0, seeders: 0 });
+    }
+}
+
+fn an_announce_keeps_a_peer_and_replaces_its_kind<const N: usize>() {
+    for peers in [1, 3, 100, 1000] {
+        let (mut swarms, hash) = swarm_of::<N>(peers);
+        let (announced, torrent) = swarms.announce(START + 30, &hash, &peer(0), LEECH);
+        assert_eq!(announced.peer, Acquaintance::Known { minutes_ago: 30 });
+        assert_eq!(torrent.counts().seeders, peers.div_ceil(3) - 1);
+        assert_eq!(swarms.scrape(START + 74, &hash), Some(counts(0, 1, 0)));
+        let (announced, torrent) = swarms.announce(START + 75, &hash, &peer(0), SEED);
+        assert_eq!(announced.peer, Acquaintance::New);
+        assert_eq!(torrent.counts(), counts(1, 0, 0));
+    }
+}
+
+fn a_download_counts_once_per_peer_and_only_for_seeders<const N: usize>() {
+    for others in [0, 1, 50, 1000] {
+        let (mut swarms, hash) = swarm_of::<N>(others);
+        let who = peer(5000);
+        let odd = Announce { seeding: false, completed: true };
+        let mut newly = |now, what| swarms.announce(now, &hash, &who, what).0.newly_completed;
+        assert!(!newly(START, odd));
+        assert!(newly(START + 1, DONE));
+        assert!(!newly(START + 2, DONE));
+        assert!(!newly(START + 3, LEECH));
+        assert!(!newly(START + 4, DONE));
+        // A peer that left and came back is a new one.
+        assert!(swarms.stop(START + 5, &hash, &who).unwrap().0);
+        let (announced, torrent) = swarms.announce(START + 5, &hash, &who, DONE);
+        assert!(announced.newly_completed);
+        assert_eq!(torrent.counts().downloaded, 2);
+        // So is one that was away for too long.
+        assert!(swarms.announce(START + 50, &hash, &who, DONE).0.newly_completed);
+        assert_eq!(swarms.scrape(START + 50, &hash).unwrap().downloaded, 3);
+    }
+}
+
+fn a_stop_removes_without_cleaning<const N: usize>() {
+    for peers in [3, 100, 1000] {
+        let (mut swarms, hash) = swarm_of::<N>(peers);
+        let seeders = peers.div_ceil(3);
+        assert_eq!(swarms.stop(START, &spread(2), &peer(0)), None);
+        let left = counts(seeders - 1, peers - seeders, 0);
+        assert_eq!(swarms.stop(START + 100, &hash, &peer(0)), Some((true, left)));
+        assert_eq!(swarms.stop(START + 100, &hash, &peer(0)), Some((false, left)));
+        assert_eq!(minute_of(&swarms, &hash), Some(START));
+        for n in 1..peers {
+            swarms.stop(START, &hash, &peer(n));
+        }
+        assert_eq!(swarms.totals(), Totals { torrents: 1, peers: 0, seeders: 0 });
+    }
+}
+
+fn the_stored_minute_follows_announces_and_cleanings<const N: usize>() {
+    let (mut swarms, hash) = swarm_of::<N>(1);
+    assert_eq!(minute_of(&swarms, &hash), Some(START));
+    tend_all(&mut swarms, START + 10);
+    assert_eq!(minute_of(&swarms, &hash), Some(START + 10));
+    swarms.scrape(START + 12, &hash);
+    assert_eq!(minute_of(&swarms, &hash), Some(START + 12));
+    swarms.stop(START + 12, &hash, &peer(0));
+    tend_all(&mut swarms, START + 12);
+    assert_eq!(minute_of(&swarms, &hash), Some(START + 12), "not yet a minute later");
+    tend_all(&mut swarms, START + 13);
+    assert_eq!(minute_of(&swarms, &hash), Some(START + 13 - 45));
+    tend_all(&mut swarms, START + 13);
+    assert_eq!(swarms.totals().torrents, 1, "45 minutes are not more than 45");
+    tend_all(&mut swarms, START + 14);
+    assert_eq!(swarms.totals().torrents, 0);
+    assert_eq!(swarms.scrape(START + 14, &hash), None);
+}
+
+fn a_touch_removes_as_a_walk_does<const N: usize>() {
+    let (mut swarms, hash) = swarm_of::<N>(1);
+    assert_eq!(swarms.scrape(START + 46, &hash), Some(counts(0, 0, 0)));
+    assert_eq!(swarms.scrape(START + 47, &hash), None);
+    assert_eq!(swarms.totals().torrents, 0);
+}
+
+fn downloaded_torrents_stay_for_a_day<const N: usize>() {
+    let (mut swarms, hash) = (Swarms::<N>::new(), spread(1));
+    swarms.announce(START, &hash, &peer(0), DONE);
+    tend_all(&mut swarms, START + 46);
+    let stored = START + 1;
+    assert_eq!(minute_of(&swarms, &hash), Some(stored));
+    tend_all(&mut swarms, stored + 1440);
+    assert_eq!(minute_of(&swarms, &hash), Some(stored), "nothing moves it but an announce");
+    assert_eq!(swarms.scrape(stored + 1440, &hash), Some(counts(0, 0, 1)));
+    assert_eq!(swarms.scrape(stored + 1441, &hash), None);
+}
+
+fn an_announce_revives<const N: usize>() {
+    for peers in [1, 1000] {
+        let (mut swarms, hash) = swarm_of::<N>(peers);
+        swarms.announce(START, &hash, &peer(0), DONE);
+        let (announced, torrent) = swarms.announce(START + 5000, &hash, &peer(0), LEECH);
+        assert_eq!(announced.peer, Acquaintance::New);
+        assert_eq!(torrent.counts(), counts(0, 1, 1));
+        assert_eq!(minute_of(&swarms, &hash), Some(START + 5000));
+    }
+}
+
+fn a_clock_that_goes_back_passes_no_time<const N: usize>() {
+    for peers in [2, 1000] {
+        let (mut swarms, hash) = swarm_of::<N>(peers);
+        let (announced, torrent) = swarms.announce(START - 100, &hash, &peer(0), SEED);
+        assert_eq!(announced.peer, Acquaintance::Known { minutes_ago: 0 });
+        assert_eq!(torrent.counts().seeders, peers.div_ceil(3));
+        tend_all(&mut swarms, START - 1000);
+        assert_eq!(minute_of(&swarms, &hash), Some(START));
+        assert_eq!(swarms.totals().peers, peers.into());
+    }
+}
+
+fn no_jump_makes_the_old_look_young<const N: usize>() {
+    for peers in [1, 3, 100, 1000] {
+        for jump in (45..200).chain([1 << 16, 1 << 31]) {
+            let (mut swarms, hash) = swarm_of::<N>(peers);
+            let (_, torrent) = swarms.announce(START + jump, &hash, &peer(9999), LEECH);
+            assert_eq!(torrent.counts(), counts(0, 1, 0), "{peers} peers, {jump} minutes");
+            let (announced, _) = swarms.announce(START + jump, &hash, &peer(0), LEECH);
+            assert_eq!(announced.peer, Acquaintance::New);
+        }
+    }
+}
+
+fn restored_torrents_are_as_they_were<const N: usize>() {
+    let (mut swarms, hash) = swarm_of::<N>(1);
+    assert!(!swarms.restore(&hash, START - 5, 7));
+    assert!(swarms.restore(&spread(2), START - 5, 7));
+    assert!(!swarms.restore(&spread(2), START, 8));
+    assert_eq!(minute_of(&swarms, &spread(2)), Some(START - 5));
+    assert_eq!(swarms.totals().torrents, 2);
+    let (_, torrent) = swarms.announce(START, &spread(2), &peer(0), SEED);
+    assert_eq!(torrent.counts(), counts(1, 0, 7));
+}
+
+fn a_multitude_comes_and_goes<const N: usize>() {
+    for name in [spread, crowded] {
+        let mut swarms = Swarms::<N>::new();
+        for n in 0..50_000u64 {
+            swarms.announce(START + (n / 1000) as u32, &name(n), &peer(n as u32), SEED);
+        }
+        assert_eq!(swarms.totals(), Totals { torrents: 50_000, peers: 50_000, seeders: 50_000 });
+        for n in (0..50_000).step_by(7) {
+            assert_eq!(swarms.scrape(START + 20, &name(n)), Some(counts(1, 0, 0)));
+        }
+        assert_eq!(swarms.scrape(START + 20, &name(50_000)), None);
+        tend_all(&mut swarms, START + 49 + 46);
+        tend_all(&mut swarms, START + 49 + 48);
+        assert_eq!(swarms.totals(), Totals::default());
+        assert_eq!(swarms.torrents.pages(), 1);
+    }
+}
+
+fn a_huge_swarm_comes_and_goes<const N: usize>() {
+    let (mut swarms, hash) = (Swarms::<N>::new(), spread(1));
+    let all = 40_000u32;
+    for n in 0..all {
+        swarms.announce(START + n / 1000, &hash, &peer(n), LEECH);
+    }
+    for passed in 0..40 {
+        let now = START + 45 + passed;
+        let left = all.saturating_sub((passed + 1) * 1000);
+        assert_eq!(swarms.scrape(now, &hash), Some(counts(0, left, 0)));
+        if passed % 3 == 0 {
+            tend_all(&mut swarms, now);
+        }
+    }
+    tend_all(&mut swarms, START + 200);
+    tend_all(&mut swarms, START + 202);
+    assert_eq!(swarms.totals(), Totals::default());
+    assert!(swarms.bin.is_empty());
+}
+
+macro_rules! for_both_widths {
+    ($($rule:ident)*) => { $(
+        mod $rule {
+            #[test]
+            fn ipv4() { super::$rule::<4>(); }
+            #[test]
+            fn ipv6() { super::$rule::<16>(); }
+        }
+    )* };
+}
+
+for_both_widths! {
+    peers_leave_after_45_minutes
+    an_announce_keeps_a_peer_and_replaces_its_kind
+    a_download_counts_once_per_peer_and_only_for_seeders
+    a_stop_removes_without_cleaning
+    the_stored_minute_follows_announces_and_cleanings
+    a_touch_removes_as_a_walk_does
+    downloaded_torrents_stay_for_a_day
+    an_announce_revives
+    a_clock_that_goes_back_passes_no_time
+    no_jump_makes_the_old_look_young
+    restored_torrents_are_as_they_were
+    a_multitude_comes_and_goes
+    a_huge_swarm_comes_and_goes
+}

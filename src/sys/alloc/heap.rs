@@ -23,11 +23,12 @@ const OBJECT_MAX: usize = 128 << 10;
 /// Bytes of a region, and what its address is a multiple of.
 const REGION: usize = 64 << 20;
 
-/// Bytes that are given back to the system together, once none of them is in use.
-const CHUNK: usize = GRANULE;
+/// Bytes that are given back to the system together, once none of them is in use: a few pages, so that a thinning heap
+/// shrinks early and a call stays short. Elsewhere pages may be as large as a granule.
+const CHUNK: usize = if cfg!(target_arch = "x86_64") { 16 << 10 } else { GRANULE };
 
 /// Chunks without objects that keep their memory for a while, since it may be needed again at once.
-const KEPT_CHUNKS: usize = 16;
+const KEPT_CHUNKS: usize = 64;
 
 /// Bytes of a region's bitmap, which comes first in it.
 const BITMAP: usize = REGION / UNIT / 8;
@@ -305,7 +306,7 @@ fn discard(chunk: usize) {
     };
     let borders = [(chunk, read(chunk)), (last, read(last))];
     // SAFETY: nothing of the chunk is in use, but for the borders.
-    unsafe { Piece::of(with_exposed_provenance_mut(chunk), CHUNK) }.discard();
+    unsafe { Piece::of_pages(chunk, CHUNK) }.discard();
     for (unit, bytes) in borders {
         if let Some(bytes) = bytes {
             // SAFETY: as above.

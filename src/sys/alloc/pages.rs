@@ -11,8 +11,8 @@ pub(super) const PAGE: usize = 4096;
 /// Mappings are multiples of this, which is a multiple of every page size in use. What is not touched costs nothing.
 pub(super) const GRANULE: usize = 64 << 10;
 
-/// Bytes of a big object that one call gives back: some ten microseconds of the kernel's work.
-const SLICE: usize = 256 << 10;
+/// Bytes of a big object that one call gives back: some ten microseconds of the system's work.
+const SLICE: usize = 64 << 10;
 
 /// `size` rounded up to whole granules.
 const fn whole(size: usize) -> usize {
@@ -66,10 +66,18 @@ impl Piece {
     /// The mapping behind a big object of `size` bytes.
     ///
     /// # Safety
-    /// `start` came from [`map`] or [`Piece::grow`] with a size that rounds alike, or is the start of a span of that
-    /// size, and its contents are used no more unless through the methods' results.
+    /// `start` came from [`map`] or [`Piece::grow`] with a size that rounds alike, and its contents are used no more unless
+    /// through the methods' results.
     pub(super) unsafe fn of(start: *mut u8, size: usize) -> Self {
         Self { start: start.expose_provenance(), size: whole(size) }
+    }
+
+    /// Just these pages, of a mapping whose address has been exposed.
+    ///
+    /// # Safety
+    /// They are whole pages, mapped, and their contents are used no more.
+    pub(super) unsafe fn of_pages(start: usize, size: usize) -> Self {
+        Self { start, size }
     }
 
     /// Gives memory and address space back.

@@ -1,0 +1,81 @@
+//! What the steps of an announce cost.
+#![allow(missing_docs)] // nothing here is for others to call
+
+use divan::{Bencher, black_box};
+use opentracker::swarm::{Announce, Endpoint, InfoHash, Random, Swarms};
+
+fn main() {
+    divan::main();
+}
+
+const START: u32 = 29_000_000;
+const LEECH: Announce = Announce { seeding: false, completed: false };
+
+fn name(n: u64) -> InfoHash {
+    let mut random = Random::new([n, 1]);
+    let mut bytes = [0; 20];
+    random.next_u64();
+    for word in bytes.chunks_exact_mut(4) {
+        word.copy_from_slice(&(random.next_u64() as u32).to_le_bytes());
+    }
+    InfoHash(bytes)
+}
+
+fn peer(n: u32) -> Endpoint<4> {
+    Endpoint { address: n.wrapping_mul(0x9e37_79b1).to_be_bytes(), port: [26, 225] }
+}
+
+fn swarms(torrents: u64, peers: u32) -> Swarms<4> {
+    let mut swarms = Swarms::new();
+    for t in 0..torrents {
+        for p in 0..peers {
+            swarms.announce(START, &name(t), &peer(p), LEECH);
+        }
+    }
+    swarms
+}
+
+/// A known peer of any torrent announces.
+#[divan::bench(args = [10_000, 1_000_000])]
+fn lookup(bencher: Bencher, torrents: u64) {
+    let mut swarms = swarms(torrents, 1);
+    let mut random = Random::new([1, 2]);
+    let names: Vec<_> = (0..1 << 16).map(|_| name(random.below(torrents))).collect();
+    let mut turn = 0;
+    bencher.bench_local(|| {
+        turn = (turn + 1) % names.len();
+        let (_, torrent) = swarms.announce(START, &names[turn], &peer(0), LEECH);
+        black_box(torrent.counts());
+    });
+}
+
+/// A torrent is new.
+#[divan::bench(args = [10_000, 1_000_000], sample_count = 1000, sample_size = 10)]
+fn insert(bencher: Bencher, torrents: u64) {
+    let mut swarms = swarms(torrents, 1);
+    let mut next = torrents;
+    bencher.bench_local(|| {
+        next += 1;
+        swarms.announce(START, &name(next), &peer(0), LEECH);
+    });
+}
+
+/// A swarm's known peer announces and is told of others.
+#[divan::bench(args = [(5, 30), (5, 74), (200, 30), (200, 74), (100_000, 30), (100_000, 74)])]
+fn choose(bencher: Bencher, (peers, wanted): (u32, usize)) {
+    let mut swarms = swarms(1, peers);
+    let mut random = Random::new([1, 2]);
+    let mut out = [0; 2048];
+    let (_, torrent) = swarms.announce(START, &name(0), &peer(0), LEECH);
+    bencher.bench_local(|| black_box(torrent.choose(wanted, &mut random, &mut out)));
+}
+
+/// A whole walk in which everybody leaves, a million peers of so many torrents.
+#[divan::bench(args = [1_000_000, 10_000, 1], sample_count = 3)]
+fn expire(bencher: Bencher, torrents: u64) {
+    let peers = (1_000_000 / torrents) as u32;
+    bencher.with_inputs(|| swarms(torrents, peers)).bench_local_values(|mut swarms| {
+        while !swarms.tend(START + 46, 1000) {}
+        swarms
+    });
+}
