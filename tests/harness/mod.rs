@@ -8,6 +8,7 @@
 
 pub mod bencode;
 pub mod canonical;
+pub mod draw;
 pub mod http;
 pub mod proc;
 pub mod script;
