@@ -1,11 +1,13 @@
 //! Starts the servers of a group, fills them, and measures one after the other, round by round.
 
 use crate::http;
+use crate::meter::Usage;
 use crate::packets::{Request, SOURCES, Swarms};
 use crate::plan::{Effort, Group, Load, Row, What};
 use crate::random::{Choice, Random};
 use crate::servers::{Places, Result, Server, Which};
 use crate::udp::Outcome;
+use std::process;
 use std::time::Duration;
 
 /// Share of a measurement's time that goes before it uncounted.
@@ -32,6 +34,8 @@ pub struct Sample {
     pub involuntary: f64,
     /// Bytes of the mean answer.
     pub bytes: f64,
+    /// Share of the time that the load was on its core; it never sleeps.
+    pub load: f64,
 }
 
 /// All measurements of one server in one row.
@@ -86,9 +90,10 @@ fn other(what: What, swarms: &Swarms, random: &mut Random) -> Request {
 /// Measures one server once.
 fn measure(server: &mut Server, row: &Row, swarms: &Swarms, time: Duration, seed: u64) -> Sample {
     load(server, row, swarms, time / WARM_UP, seed ^ 0x5eed);
-    let before = server.usage();
+    let (before, own) = (server.usage(), Usage::of(process::id()));
     let outcome = load(server, row, swarms, time, seed);
     let used = server.usage().since(&before);
+    let own = Usage::of(process::id()).since(&own);
     let answered = outcome.answered.max(1) as f64;
     Sample {
         cost: micros(used.processor) / answered,
@@ -102,6 +107,7 @@ fn measure(server: &mut Server, row: &Row, swarms: &Swarms, time: Duration, seed
         voluntary: used.voluntary as f64 / answered,
         involuntary: used.involuntary as f64 / answered,
         bytes: outcome.bytes as f64 / answered,
+        load: own.processor.as_secs_f64() / outcome.time.as_secs_f64(),
     }
 }
 
@@ -110,7 +116,7 @@ pub fn run(places: &Places, group: &Group, effort: Effort, only: Option<&str>) -
     let rows: Vec<&Row> = group.rows.iter().filter(|row| only.is_none_or(|key| row.key.starts_with(key))).collect();
     let mut servers: Vec<Server> = Vec::new();
     for which in rows.iter().flat_map(|row| &row.servers).copied() {
-        if places.has(which) && servers.iter().all(|server| server.which != which) {
+        if places.wants(which) && servers.iter().all(|server| server.which != which) {
             match Server::start(places, which, &group.swarms) {
                 Ok(mut server) => {
                     if which != Which::Floor {

@@ -23,13 +23,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 const USAGE: &str = "\
-load [--quick] [--only ROW] [--growth] [--expiry] [--rounds N] [--millis N] [--out DIR] [--no-build]
+load [--quick] [--only ROW] [--servers TITLES] [--growth] [--expiry] [--rounds N] [--millis N] [--out DIR] [--no-build]
      [--ours FILE] [--keepalive FILE] [--clock FILE] [--original FILE] [--aquatic FILE]
 
 Measures trackers side by side and writes results.md, results.json and results.svg to DIR (default: the benches
 directory, whose README.md gets the table too).
   --quick      less than two minutes: fewer rounds, smaller swarms
   --only ROW   rows whose key begins so (udp, open, http, scrape, connect, mix, flight, workers); `none` for no rows
+  --servers    only these, as the table calls them, with a semicolon between: 'floor;ours;original, 1 worker'
   --growth     also growth, memory and longest waits (full runs without --only always do)
   --expiry     also the expiry of all torrents, in a build with a movable clock (some five minutes)
   --rounds N, --millis N   other rounds and times than --quick or the full run have
@@ -47,6 +48,7 @@ struct Options {
     expiry: bool,
     build: bool,
     out: PathBuf,
+    servers: Vec<String>,
     programs: [Option<PathBuf>; 5],
 }
 
@@ -61,6 +63,7 @@ fn options(words: &[String]) -> Result<Options> {
         expiry: false,
         build: true,
         out: benches,
+        servers: Vec::new(),
         programs: Default::default(),
     };
     let mut words = words.iter();
@@ -72,6 +75,7 @@ fn options(words: &[String]) -> Result<Options> {
             "--expiry" => options.expiry = true,
             "--no-build" => options.build = false,
             "--only" => options.only = Some(value()?),
+            "--servers" => options.servers = value()?.split(';').map(String::from).collect(),
             "--rounds" => options.effort.rounds = value()?.parse::<usize>()?.max(1),
             "--millis" => options.effort.time = std::time::Duration::from_millis(value()?.parse()?),
             "--out" => options.out = value()?.into(),
@@ -121,6 +125,7 @@ fn places(options: &Options) -> Result<Places> {
         clock,
         original: original.or_else(|| there("/usr/bin/opentracker".into())),
         aquatic: aquatic.or_else(|| on_path("aquatic_udp")),
+        chosen: options.servers.clone(),
         scratch: servers::scratch()?,
         server_cores: vec![0],
         all_cores: (0..cores).collect(),

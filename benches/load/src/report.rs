@@ -6,6 +6,9 @@ use crate::servers::Which;
 use std::fmt::Write;
 use std::time::Duration;
 
+/// Below that share of its core the load was not in command of its rate.
+const CALM: f64 = 0.95;
+
 /// The middle one.
 pub fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
@@ -40,6 +43,16 @@ const COLUMNS: [Which; 5] = [Which::Floor, Which::Ours, Which::Original, Which::
 /// All tables, in Markdown.
 pub fn markdown(results: &[Measured], growth: &Growth) -> String {
     let mut out = String::new();
+    let loads = results.iter().flat_map(|row| &row.cells).map(|cell| cell.median(|sample| sample.load));
+    let calm = median(loads);
+    if calm < CALM {
+        let _ = writeln!(
+            out,
+            "**Other programs were running: the load had its core for {:.0} % of the time. Processor times and their ratios \
+             are still worth something, latencies, losses, sleeps and rates are not.**\n",
+            calm * 100.0
+        );
+    }
     costs(&mut out, results);
     details(&mut out, results);
     grown(&mut out, growth);
@@ -85,15 +98,15 @@ fn costs(out: &mut String, results: &[Measured]) {
 
 fn details(out: &mut String, results: &[Measured]) {
     out.push_str(
-        "\n| | server | us/request | answers/s | busy | lost of 1M | p50 us | p99 us | longest us | sleeps/request | put off/request | bytes |\n\
-         |---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n",
+        "\n| | server | us/request | answers/s | busy | lost of 1M | p50 us | p99 us | longest us | sleeps/request | put off/request | bytes | load |\n\
+         |---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n",
     );
     for row in results {
         for cell in &row.cells {
             let of = |get: fn(&Sample) -> f64| cell.median(get);
             let _ = writeln!(
                 out,
-                "| {} | {} | {:.2} | {:.0} | {:.0} % | {:.0} | {:.0} | {:.0} | {:.0} | {:.3} | {:.4} | {:.0} |{}",
+                "| {} | {} | {:.2} | {:.0} | {:.0} % | {:.0} | {:.0} | {:.0} | {:.0} | {:.3} | {:.4} | {:.0} | {:.0} % |{}",
                 row.title,
                 cell.which.title(),
                 of(|s| s.cost),
@@ -106,6 +119,7 @@ fn details(out: &mut String, results: &[Measured]) {
                 of(|s| s.voluntary),
                 of(|s| s.involuntary),
                 of(|s| s.bytes),
+                of(|s| s.load * 100.0),
                 if cell.samples.iter().any(|s| s.refused > 0) { " REFUSED" } else { "" },
             );
         }
@@ -158,7 +172,7 @@ pub fn json(results: &[Measured], growth: &Growth) -> String {
                     "{{\"row\": \"{}\", \"server\": \"{}\", \"round\": {round}, \"us_per_request\": {:.4}, \
                      \"answers_per_second\": {:.0}, \"busy\": {:.4}, \"lost_per_million\": {:.1}, \"refused\": {}, \
                      \"p50_us\": {:.1}, \"p99_us\": {:.1}, \"longest_us\": {:.1}, \"voluntary\": {:.5}, \
-                     \"involuntary\": {:.5}, \"bytes\": {:.1}}}",
+                     \"involuntary\": {:.5}, \"bytes\": {:.1}, \"load\": {:.3}}}",
                     row.key,
                     cell.which.title(),
                     s.cost,
@@ -171,7 +185,8 @@ pub fn json(results: &[Measured], growth: &Growth) -> String {
                     s.longest,
                     s.voluntary,
                     s.involuntary,
-                    s.bytes
+                    s.bytes,
+                    s.load
                 ));
             }
         }

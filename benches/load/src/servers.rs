@@ -53,6 +53,8 @@ pub struct Places {
     pub clock: Option<PathBuf>,
     pub original: Option<PathBuf>,
     pub aquatic: Option<PathBuf>,
+    /// Titles of the servers to measure; none: all.
+    pub chosen: Vec<String>,
     pub scratch: PathBuf,
     /// The cores of servers, and those of the load.
     pub server_cores: Vec<usize>,
@@ -68,6 +70,11 @@ impl Places {
             Which::Original | Which::OriginalWorkers(_) => self.original.is_some(),
             Which::Aquatic => self.aquatic.is_some(),
         }
+    }
+
+    /// Whether a server is there and was asked for.
+    pub fn wants(&self, which: Which) -> bool {
+        self.has(which) && (self.chosen.is_empty() || self.chosen.contains(&which.title()))
     }
 
     fn whitelist(&self) -> PathBuf {
