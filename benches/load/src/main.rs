@@ -24,7 +24,7 @@ use std::process::{Command, ExitCode};
 
 const USAGE: &str = "\
 load [--quick] [--only ROW] [--servers TITLES] [--growth] [--expiry] [--rounds N] [--millis N] [--out DIR] [--no-build]
-     [--ours FILE] [--keepalive FILE] [--clock FILE] [--original FILE] [--aquatic FILE]
+     [--ours FILE] [--keepalive FILE] [--clock FILE] [--original FILE] [--aquatic FILE] [--other FILE]
 
 Measures trackers side by side and writes results.md, results.json and results.svg to DIR (default: the benches
 directory, whose README.md gets the table too).
@@ -36,6 +36,7 @@ directory, whose README.md gets the table too).
   --rounds N, --millis N   other rounds and times than --quick or the full run have
   --no-build   take the programs that are there
   --ours ...   other programs than target/release/opentracker, /usr/bin/opentracker, aquatic_udp on the PATH
+  --other FILE   a second build of ours, as one more column: what a change does
 ";
 
 /// The markers in README.md between which the table is.
@@ -49,7 +50,7 @@ struct Options {
     build: bool,
     out: PathBuf,
     servers: Vec<String>,
-    programs: [Option<PathBuf>; 5],
+    programs: [Option<PathBuf>; 6],
 }
 
 fn options(words: &[String]) -> Result<Options> {
@@ -84,6 +85,7 @@ fn options(words: &[String]) -> Result<Options> {
             "--clock" => options.programs[2] = Some(value()?.into()),
             "--original" => options.programs[3] = Some(value()?.into()),
             "--aquatic" => options.programs[4] = Some(value()?.into()),
+            "--other" => options.programs[5] = Some(value()?.into()),
             _ => return Err(USAGE.into()),
         }
     }
@@ -107,7 +109,7 @@ fn on_path(name: &str) -> Option<PathBuf> {
 fn places(options: &Options) -> Result<Places> {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
     let root = manifest.ancestors().nth(2).ok_or("no package above the bench")?;
-    let [ours, keepalive, clock, original, aquatic] = options.programs.clone();
+    let [ours, keepalive, clock, original, aquatic, other] = options.programs.clone();
     let there = |path: PathBuf| path.exists().then_some(path);
     let form = |directory: &str, arguments: &[&str]| {
         if options.build {
@@ -120,6 +122,7 @@ fn places(options: &Options) -> Result<Places> {
     let cores = std::thread::available_parallelism()?.get();
     let clock = if options.expiry { clock.or_else(|| form("bench-clock", &movable)) } else { None };
     Ok(Places {
+        other,
         ours: ours.or_else(|| form("", &[])),
         keepalive: keepalive.or_else(|| form("bench-keepalive", &["--features", "keepalive"])),
         clock,

@@ -64,9 +64,9 @@ fn row(key: &'static str, title: &'static str, load: Load, servers: &[Which]) ->
 
 /// All groups of rows.
 pub fn groups(effort: Effort) -> Vec<Group> {
-    use Which::{Aquatic, Floor, Original, OriginalWorkers, Ours, OursKeepalive, OursWorkers};
-    let udp = [Floor, Ours, Original, OriginalWorkers(1), Aquatic];
-    let small = [Floor, Ours, Original, OriginalWorkers(1)];
+    use Which::{Aquatic, Floor, Original, OriginalWorkers, Other, Ours, OursKeepalive, OursWorkers};
+    let udp = [Floor, Ours, Other, Original, OriginalWorkers(1), Aquatic];
+    let small = [Floor, Ours, Other, Original, OriginalWorkers(1)];
     let many = [Ours, OursWorkers(1), OursWorkers(2), Original, OriginalWorkers(1), OriginalWorkers(2)];
     let announce = Load::Closed(WINDOW, What::Announce(Choice::Uniform));
     let zipf = Load::Closed(WINDOW, What::Announce(Choice::Zipf));
@@ -89,7 +89,12 @@ pub fn groups(effort: Effort) -> Vec<Group> {
                 row("scrape-70", "scrape of 70 hashes", Load::Closed(64, What::Scrape(70)), &udp),
                 row("mix", "announce, connect, scrape 8:1:1", Load::Closed(WINDOW, What::Mix), &udp),
                 row("flight-4096", "4,096 in flight", Load::Closed(4096, What::Announce(Choice::Uniform)), &udp),
-                row("http-once", "HTTP, one connection each", Load::Http(HTTP_WINDOW, Kind::Once), &[Ours, Original]),
+                row(
+                    "http-once",
+                    "HTTP, one connection each",
+                    Load::Http(HTTP_WINDOW, Kind::Once),
+                    &[Ours, Other, Original],
+                ),
                 row("http-kept", "HTTP, kept connections", Load::Http(HTTP_WINDOW, Kind::Kept), &[OursKeepalive]),
             ],
         },

@@ -38,7 +38,8 @@ impl Measured {
     }
 }
 
-const COLUMNS: [Which; 5] = [Which::Floor, Which::Ours, Which::Original, Which::OriginalWorkers(1), Which::Aquatic];
+const COLUMNS: [Which; 6] =
+    [Which::Floor, Which::Ours, Which::Other, Which::Original, Which::OriginalWorkers(1), Which::Aquatic];
 
 /// All tables, in Markdown.
 pub fn markdown(results: &[Measured], growth: &Growth) -> String {

@@ -23,6 +23,8 @@ const FILL_WINDOW: usize = 96;
 pub enum Which {
     Floor,
     Ours,
+    /// Another build of ours, to see what a change does.
+    Other,
     OursWorkers(u8),
     OursKeepalive,
     Original,
@@ -35,6 +37,7 @@ impl Which {
         match self {
             Which::Floor => "floor".into(),
             Which::Ours => "ours".into(),
+            Which::Other => "other build".into(),
             Which::OursWorkers(n) => format!("ours, {n} workers"),
             Which::OursKeepalive => "ours, keepalive".into(),
             Which::Original => "original".into(),
@@ -48,6 +51,7 @@ impl Which {
 /// Where the programs are, and where files may be written.
 pub struct Places {
     pub ours: Option<PathBuf>,
+    pub other: Option<PathBuf>,
     pub keepalive: Option<PathBuf>,
     /// A build of ours whose clock a file moves.
     pub clock: Option<PathBuf>,
@@ -66,6 +70,7 @@ impl Places {
         match which {
             Which::Floor => true,
             Which::Ours | Which::OursWorkers(_) => self.ours.is_some(),
+            Which::Other => self.other.is_some(),
             Which::OursKeepalive => self.keepalive.is_some(),
             Which::Original | Which::OriginalWorkers(_) => self.original.is_some(),
             Which::Aquatic => self.aquatic.is_some(),
@@ -113,6 +118,10 @@ impl Places {
             }
             Which::Ours => {
                 command = program(&self.ours)?;
+                command.args(at);
+            }
+            Which::Other => {
+                command = program(&self.other)?;
                 command.args(at);
             }
             Which::OursKeepalive => {
