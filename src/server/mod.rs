@@ -1,6 +1,6 @@
 //! The loop: one thread that owns the tracker and all sockets.
 //!
-//! [`Server::turn`] has the whole order of a turn. Each part of it is bounded, so that none keeps the others waiting for long.
+//! `Server::turn` has the whole order of a turn. Each part of it is bounded, so that none keeps the others waiting for long.
 
 mod answers;
 mod connections;
@@ -74,6 +74,8 @@ pub struct Server<const N: usize> {
     signals: Signals,
     poller: Poller,
     tracker: Tracker<N>,
+    /// Whether memory is short.
+    short: fn() -> bool,
     listeners: Vec<OwnedFd>,
     /// Until when no connections are accepted, for want of descriptors.
     accepting_from: Option<Duration>,
@@ -89,7 +91,8 @@ pub struct Server<const N: usize> {
 }
 
 impl<const N: usize> Server<N> {
-    /// Takes the sockets, the tracker and the system's log, and starts the workers asked for.
+    /// Takes the sockets, the tracker and the system's log, and starts the workers asked for. `short` tells whether memory has run
+    /// out.
     ///
     /// # Errors
     /// The system has no poller or thread to give, or takes not all sockets into the poller.
@@ -99,6 +102,7 @@ impl<const N: usize> Server<N> {
         sockets: Sockets,
         tracker: Tracker<N>,
         log: Option<SystemLog>,
+        short: fn() -> bool,
     ) -> io::Result<Self> {
         let mut poller = Poller::new(EVENTS_A_TURN)?;
         poller.add(signals.as_fd(), Token::Signals.to_bits(), Interest::READ)?;
@@ -118,6 +122,7 @@ impl<const N: usize> Server<N> {
             signals,
             poller,
             tracker,
+            short,
             listeners: sockets.listeners,
             accepting_from: None,
             udp,
@@ -146,6 +151,7 @@ impl<const N: usize> Server<N> {
         let wait = self.time_to_wait();
         self.poller.wait(events, wait)?;
         let now = self.now();
+        self.tracker.shed((self.short)());
         let mut served = udp::Served { requests: 0, drained: true };
         for event in events.iter() {
             match Token::from_bits(event.token) {
