@@ -159,3 +159,46 @@ proptest! {
         }
     }
 }
+
+/// Time that this thread was running, so that what else the machine does is left out.
+fn running() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// The longest slice of a page over a few million peers. A measurement: `cargo test --release --lib slices_are_short -- --ignored
+/// --nocapture`.
+#[test]
+#[ignore = "takes a while and says nothing in a debug build"]
+fn slices_are_short() {
+    let mut tracker = tracker::<4>();
+    let mut random = crate::swarm::Random::new([3, 4]);
+    for n in 0..3_000_000_u32 {
+        // a swarm of two millions, the others by themselves
+        let name = if n % 3 > 0 { 7 } else { n.wrapping_mul(0x9e37_79b1) };
+        let mut hash = crate::swarm::InfoHash([1; 20]);
+        hash.0[..4].copy_from_slice(&name.to_be_bytes());
+        let peer = crate::swarm::Endpoint { address: (random.next_u64() as u32).to_be_bytes(), port: [1, 1] };
+        tracker.swarms.announce(1, &hash, &peer, Default::default());
+    }
+    for path in ["stats?mode=s24s", "stats?mode=top100", "stats?mode=tpbs&format=txt", "scrape"] {
+        let request = format!("GET /{path} HTTP/1.0\r\n\r\n");
+        let (mut longest, mut slices, mut body) = (Duration::ZERO, 0, Vec::new());
+        let Answer::InSlices(mut page) = tracker.handle_http(at(0), &[1; 4], &mut request.into_bytes(), &mut body)
+        else {
+            continue;
+        };
+        let begin = std::time::Instant::now();
+        loop {
+            let start = running();
+            let end = page.slice(&mut tracker, &mut body);
+            longest = longest.max(running().saturating_sub(start));
+            slices += 1;
+            body.clear();
+            if end {
+                break;
+            }
+        }
+        println!("{path}: {slices} slices in {:?}, the longest {longest:?}", begin.elapsed());
+    }
+}
