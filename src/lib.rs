@@ -39,8 +39,6 @@ compile_error!("the switch compression-gzip-always is not built yet");
 compile_error!("the switch accesslist-black is not built yet");
 #[cfg(feature = "accesslist-white")]
 compile_error!("the switch accesslist-white is not built yet");
-#[cfg(feature = "sync-live")]
-compile_error!("the switch sync-live is not built yet");
 #[cfg(feature = "restrict-stats")]
 compile_error!("the switch restrict-stats is not built yet");
 #[cfg(feature = "ip-from-query-string")]

@@ -38,6 +38,7 @@ fn run() -> Result<(), Ended> {
         version: version(),
     };
     let mut tracker = Tracker::<ADDRESS>::new(settings, seed);
+    tracker.bless(std::mem::take(&mut start.blessings));
     if let Some(file) = &start.state_file {
         let now = Now { unix: clock.unix_seconds(), up: clock.now() };
         tracker.restore_from(file, now).iter().for_each(|warning| say(warning));

@@ -5,9 +5,11 @@
 mod connections;
 mod deadlines;
 mod http;
+mod livesync;
 mod pace;
 mod udp;
 
+use crate::features::livesync::Sockets as Cluster;
 use crate::limits::{ACCEPT_PAUSE, EVENTS_A_TURN, REQUEST_MAX};
 use crate::sys::clock::Clock;
 use crate::sys::poller::{Event, Interest, Poller};
@@ -23,6 +25,7 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Token {
     Signals,
+    Cluster,
     Udp(usize),
     Listener(usize),
     Connection(Name),
@@ -32,6 +35,7 @@ impl Token {
     fn to_bits(self) -> u64 {
         let (kind, rest) = match self {
             Token::Signals => (0, 0),
+            Token::Cluster => (0, 1),
             Token::Udp(index) => (1, index as u64),
             Token::Listener(index) => (2, index as u64),
             Token::Connection(name) => (3, name.to_bits()),
@@ -42,7 +46,8 @@ impl Token {
     fn from_bits(bits: u64) -> Token {
         let rest = bits & ((1 << Name::BITS) - 1);
         match bits >> Name::BITS {
-            0 => Token::Signals,
+            0 if rest == 0 => Token::Signals,
+            0 => Token::Cluster,
             1 => Token::Udp(rest as usize),
             2 => Token::Listener(rest as usize),
             _ => Token::Connection(Name::from_bits(rest)),
@@ -57,6 +62,8 @@ pub struct Sockets {
     pub listeners: Vec<OwnedFd>,
     /// Those of the UDP protocol.
     pub udp: Vec<OwnedFd>,
+    /// Those that the trackers of a cluster talk through.
+    pub cluster: Option<Cluster>,
 }
 
 /// A tracker with its sockets.
@@ -69,6 +76,7 @@ pub struct Server<const N: usize> {
     /// Until when no connections are accepted, for want of descriptors.
     accepting_from: Option<Duration>,
     udp: udp::Service,
+    cluster: Option<Cluster>,
     pace: pace::Pace,
     connections: Connections<N>,
     /// Connections whose pages are in the making, the one whose turn it is first.
@@ -93,6 +101,9 @@ impl<const N: usize> Server<N> {
         for (index, socket) in sockets.udp.iter().enumerate() {
             poller.add(socket.as_fd(), Token::Udp(index).to_bits(), Interest::READ)?;
         }
+        if let Some(cluster) = &sockets.cluster {
+            poller.add(cluster.ears(), Token::Cluster.to_bits(), Interest::READ)?;
+        }
         Ok(Server {
             clock,
             signals,
@@ -101,6 +112,7 @@ impl<const N: usize> Server<N> {
             listeners: sockets.listeners,
             accepting_from: None,
             udp: udp::Service::new::<N>(sockets.udp),
+            cluster: sockets.cluster,
             pace: pace::Pace::default(),
             connections: Connections::default(),
             making: VecDeque::new(),
@@ -120,7 +132,7 @@ impl<const N: usize> Server<N> {
     }
 
     /// One turn: wait, answer what came, make some more of the long pages, close what took too long, let some time pass over
-    /// the swarms, and under load let some requests gather. False when it is time to end.
+    /// the swarms, tell the other trackers, and under load let some requests gather. False when it is time to end.
     fn turn(&mut self, events: &mut Vec<Event>) -> io::Result<bool> {
         let wait = self.time_to_wait();
         self.poller.wait(events, wait)?;
@@ -137,6 +149,7 @@ impl<const N: usize> Server<N> {
                         }
                     }
                 }
+                Token::Cluster => served += self.hear_cluster(now),
                 Token::Udp(index) => served += self.udp.serve(index, now, &mut self.tracker),
                 Token::Listener(index) => served += self.accept(index, now),
                 Token::Connection(name) => self.connection_ready(name, event, now),
@@ -149,6 +162,7 @@ impl<const N: usize> Server<N> {
         if self.accepting_from.is_some_and(|from| from <= now.up) {
             self.resume_accepting();
         }
+        self.tell_cluster(now);
         self.tracker.tend(now);
         if let Some(wait) = self.pace.after_turn(now.up, served.requests, served.drained)
             && self.making.is_empty()
@@ -167,7 +181,12 @@ impl<const N: usize> Server<N> {
         if !self.making.is_empty() {
             return Some(Duration::ZERO);
         }
-        let due = [self.connections.next_deadline(), self.accepting_from, Some(self.tracker.next_step())];
+        let due = [
+            self.connections.next_deadline(),
+            self.accepting_from,
+            self.tracker.outbox().due(),
+            Some(self.tracker.next_step()),
+        ];
         let wait = due.into_iter().flatten().min()?.saturating_sub(self.clock.now());
         Some(self.clock.max_wait().map_or(wait, |longest| wait.min(longest)))
     }
@@ -200,7 +219,9 @@ mod tests {
     #[test]
     fn tokens_come_back_as_they_were() {
         let names = [0, 1, (1 << Name::BITS) - 1].map(|bits| Token::Connection(Name::from_bits(bits)));
-        for token in [Token::Signals, Token::Udp(0), Token::Udp(7), Token::Listener(9)].into_iter().chain(names) {
+        for token in
+            [Token::Signals, Token::Cluster, Token::Udp(0), Token::Udp(7), Token::Listener(9)].into_iter().chain(names)
+        {
             assert_eq!(Token::from_bits(token.to_bits()), token);
         }
     }

@@ -2,21 +2,26 @@
 //!
 //! The tracker owns the swarms, the counters and everything else that requests can change. It does no I/O and reads no clock: a
 //! request comes in as bytes with the time and the address it came from, and an answer goes out as bytes. [`udp`] answers datagrams,
-//! [`http`] whole request heads, [`pages`] makes in slices what takes a look at every torrent.
+//! [`http`] whole request heads, [`livesync`] packets of other trackers; [`pages`] makes in slices what takes a look at every torrent.
 
 pub mod connection_id;
 pub mod http;
+pub mod livesync;
 pub mod pages;
 pub mod state;
 #[cfg(test)]
 mod tests;
 pub mod udp;
 
+use crate::config::Permissions;
+use crate::features::livesync::Outbox;
 use crate::limits::{MINUTE, WALK_INTERVAL, WALK_PACE, WALK_SLICE};
 use crate::stats::counters::Counters;
 use crate::swarm::{Acquaintance, Announced, Random, Swarms};
+use crate::wire::address::to_ip;
 use crate::wire::announce::Interval;
 use connection_id::ConnectionIds;
+use ipnet::IpNet;
 use std::time::Duration;
 
 /// The time that a request is answered at.
@@ -54,6 +59,10 @@ pub struct Tracker<const N: usize> {
     random: Random,
     connection_ids: ConnectionIds,
     id: u32,
+    /// Who may do what others may not.
+    blessings: Vec<(IpNet, Permissions)>,
+    /// What the other trackers of the cluster are to be told.
+    outbox: Outbox<N>,
     /// When the walk over all torrents began, or begins that is to come,
     walk_start: Duration,
     /// and when its next step is due.
@@ -67,11 +76,14 @@ impl<const N: usize> Tracker<N> {
     /// A tracker that knows no torrents. The seed is for everything that only has to be spread evenly.
     pub fn new(settings: Settings, seed: [u64; 2]) -> Self {
         let mut random = Random::new(seed);
+        let id = random.next_u64() as u32;
         Tracker {
             settings,
             swarms: Swarms::new(),
             counters: Counters::default(),
-            id: random.next_u64() as u32,
+            id,
+            blessings: Vec::new(),
+            outbox: Outbox::new(id),
             random,
             connection_ids: ConnectionIds::default(),
             walk_start: WALK_INTERVAL,
@@ -79,6 +91,21 @@ impl<const N: usize> Tracker<N> {
             body: Vec::new(),
             peers: Vec::new(),
         }
+    }
+
+    /// Allows these networks more than others.
+    pub fn bless(&mut self, blessings: Vec<(IpNet, Permissions)>) {
+        self.blessings = blessings;
+    }
+
+    fn allows(&self, address: &[u8; N], wanted: Permissions) -> bool {
+        let address = to_ip(address);
+        self.blessings.iter().any(|(network, given)| network.contains(&address) && given.contains(wanted))
+    }
+
+    /// What the other trackers of the cluster are to be told.
+    pub fn outbox(&mut self) -> &mut Outbox<N> {
+        &mut self.outbox
     }
 
     /// The state of all torrents, for reading.
