@@ -27,6 +27,7 @@ enum Token {
     Signals,
     Cluster,
     Udp(usize),
+    Workers,
     Listener(usize),
     Connection(Name),
 }
@@ -35,7 +36,8 @@ impl Token {
     fn to_bits(self) -> u64 {
         let (kind, rest) = match self {
             Token::Signals => (0, 0),
-            Token::Cluster => (0, 1),
+            Token::Workers => (0, 1),
+            Token::Cluster => (0, 2),
             Token::Udp(index) => (1, index as u64),
             Token::Listener(index) => (2, index as u64),
             Token::Connection(name) => (3, name.to_bits()),
@@ -47,6 +49,7 @@ impl Token {
         let rest = bits & ((1 << Name::BITS) - 1);
         match bits >> Name::BITS {
             0 if rest == 0 => Token::Signals,
+            0 if rest == 1 => Token::Workers,
             0 => Token::Cluster,
             1 => Token::Udp(rest as usize),
             2 => Token::Listener(rest as usize),
@@ -60,8 +63,8 @@ impl Token {
 pub struct Sockets {
     /// Those that take HTTP connections.
     pub listeners: Vec<OwnedFd>,
-    /// Those of the UDP protocol.
-    pub udp: Vec<OwnedFd>,
+    /// Those of the UDP protocol, and how many workers receive and send for each; without any the loop does.
+    pub udp: Vec<(OwnedFd, u32)>,
     /// Those that the trackers of a cluster talk through.
     pub cluster: Option<Cluster>,
 }
@@ -88,19 +91,20 @@ pub struct Server<const N: usize> {
 }
 
 impl<const N: usize> Server<N> {
-    /// Takes the sockets and the tracker.
+    /// Takes the sockets and the tracker, and starts the workers asked for.
     ///
     /// # Errors
-    /// The system has no poller to give, or takes not all sockets into it.
+    /// The system has no poller or thread to give, or takes not all sockets into the poller.
     pub fn new(clock: Clock, signals: Signals, sockets: Sockets, tracker: Tracker<N>) -> io::Result<Self> {
         let mut poller = Poller::new(EVENTS_A_TURN)?;
         poller.add(signals.as_fd(), Token::Signals.to_bits(), Interest::READ)?;
         for (index, listener) in sockets.listeners.iter().enumerate() {
             poller.add(listener.as_fd(), Token::Listener(index).to_bits(), Interest::READ)?;
         }
-        for (index, socket) in sockets.udp.iter().enumerate() {
-            poller.add(socket.as_fd(), Token::Udp(index).to_bits(), Interest::READ)?;
-        }
+        let udp = udp::Service::new::<N>(sockets.udp, |index, socket| {
+            poller.add(socket, Token::Udp(index).to_bits(), Interest::READ)
+        })?;
+        poller.add(udp.workers().waker().as_fd(), Token::Workers.to_bits(), Interest::READ)?;
         if let Some(cluster) = &sockets.cluster {
             poller.add(cluster.ears(), Token::Cluster.to_bits(), Interest::READ)?;
         }
@@ -111,7 +115,7 @@ impl<const N: usize> Server<N> {
             tracker,
             listeners: sockets.listeners,
             accepting_from: None,
-            udp: udp::Service::new::<N>(sockets.udp),
+            udp,
             cluster: sockets.cluster,
             pace: pace::Pace::default(),
             connections: Connections::default(),
@@ -151,6 +155,7 @@ impl<const N: usize> Server<N> {
                 }
                 Token::Cluster => served += self.hear_cluster(now),
                 Token::Udp(index) => served += self.udp.serve(index, now, &mut self.tracker),
+                Token::Workers => self.udp.serve_workers(now, &mut self.tracker),
                 Token::Listener(index) => served += self.accept(index, now),
                 Token::Connection(name) => self.connection_ready(name, event, now),
             }
@@ -219,8 +224,9 @@ mod tests {
     #[test]
     fn tokens_come_back_as_they_were() {
         let names = [0, 1, (1 << Name::BITS) - 1].map(|bits| Token::Connection(Name::from_bits(bits)));
-        for token in
-            [Token::Signals, Token::Cluster, Token::Udp(0), Token::Udp(7), Token::Listener(9)].into_iter().chain(names)
+        for token in [Token::Signals, Token::Workers, Token::Cluster, Token::Udp(0), Token::Udp(7), Token::Listener(9)]
+            .into_iter()
+            .chain(names)
         {
             assert_eq!(Token::from_bits(token.to_bits()), token);
         }
