@@ -38,6 +38,7 @@ pub struct Starter {
     user: Option<u32>,
     allowed: Vec<[u8; 20]>,
     list_given: bool,
+    cluster_given: bool,
 }
 
 impl Starter {
@@ -63,6 +64,7 @@ impl Starter {
             user: None,
             allowed: Vec::new(),
             list_given: false,
+            cluster_given: false,
         }
     }
 
@@ -130,6 +132,12 @@ impl Starter {
         self
     }
 
+    /// The test brings its own address for live sync.
+    pub fn own_cluster(mut self) -> Self {
+        self.cluster_given = true;
+        self
+    }
+
     /// What it was built with.
     pub fn build(&self) -> &Build {
         &self.build
@@ -150,7 +158,8 @@ impl Starter {
         SocketAddr::new(self.address, self.udp)
     }
 
-    /// The words that other builds need to behave as a default build does: a list of what is allowed, a blessing.
+    /// The words that other builds need to behave as a default build does: a list of what is allowed, a blessing, an address for live
+    /// sync, at which nobody blessed is heard.
     pub fn words_of_the_build(&self) -> Vec<OsString> {
         let mut words: Vec<OsString> = Vec::new();
         if self.build.has("accesslist-white") && !self.list_given {
@@ -161,6 +170,10 @@ impl Starter {
         if self.build.has("restrict-stats") {
             let client = if self.address.is_ipv4() { "127.0.0.1" } else { "::1" };
             words.extend(["-A", client].map(OsString::from));
+        }
+        if self.build.has("sync-live") && !self.cluster_given {
+            let cluster = own_address(std::process::id()).to_string();
+            words.extend(["-i", &cluster, "-s", "9696", "-i", &self.address.to_string()].map(OsString::from));
         }
         words
     }
