@@ -105,6 +105,9 @@ fn hold(name: &str) {
     if let Some(why) = for_another_build(&script, &build) {
         return harness::for_another_build(&format!("{name}: {why}"));
     }
+    if script.root && !harness::root_or_skip() {
+        return;
+    }
     let mut stage = Stage::set(&script, build);
     let mut wrong = Vec::new();
     for step in &script.steps {
@@ -274,6 +277,7 @@ impl Stage {
         }
         let file = |name: &str| File::create(directory.join(name)).expect("a file for its output");
         let mut child = Command::new("./opentracker")
+            .args(place.cluster_words(harness::tracker::unspecified(place.tcp_address().ip())))
             .args(&words)
             .current_dir(directory)
             .stdin(Stdio::null())

@@ -37,7 +37,9 @@ impl<const N: usize> Outbox<N> {
 
     /// Nothing to tell yet. The id is the one that packets are marked with.
     pub fn new(tracker_id: u32) -> Self {
-        Outbox { head: head(tracker_id), packets: Vec::new(), last: Duration::ZERO, pause: Duration::ZERO }
+        // all the room it ever takes, so that announces need none for this
+        let packets = Vec::with_capacity(LIVESYNC_BACKLOG * Self::FULL);
+        Outbox { head: head(tracker_id), packets, last: Duration::ZERO, pause: Duration::ZERO }
     }
 
     /// Takes something to tell. It is lost where so much waits already that the system cannot be taking any of it.

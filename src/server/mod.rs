@@ -75,6 +75,8 @@ pub struct Server<const N: usize> {
     signals: Signals,
     poller: Poller,
     tracker: Tracker<N>,
+    /// Whether memory is short.
+    short: fn() -> bool,
     listeners: Vec<OwnedFd>,
     /// Until when no connections are accepted, for want of descriptors.
     accepting_from: Option<Duration>,
@@ -91,11 +93,17 @@ pub struct Server<const N: usize> {
 }
 
 impl<const N: usize> Server<N> {
-    /// Takes the sockets and the tracker, and starts the workers asked for.
+    /// Takes the sockets and the tracker, and starts the workers asked for. `short` tells whether memory has run out.
     ///
     /// # Errors
     /// The system has no poller or thread to give, or takes not all sockets into the poller.
-    pub fn new(clock: Clock, signals: Signals, sockets: Sockets, tracker: Tracker<N>) -> io::Result<Self> {
+    pub fn new(
+        clock: Clock,
+        signals: Signals,
+        sockets: Sockets,
+        tracker: Tracker<N>,
+        short: fn() -> bool,
+    ) -> io::Result<Self> {
         let mut poller = Poller::new(EVENTS_A_TURN)?;
         poller.add(signals.as_fd(), Token::Signals.to_bits(), Interest::READ)?;
         for (index, listener) in sockets.listeners.iter().enumerate() {
@@ -113,6 +121,7 @@ impl<const N: usize> Server<N> {
             signals,
             poller,
             tracker,
+            short,
             listeners: sockets.listeners,
             accepting_from: None,
             udp,
@@ -141,6 +150,7 @@ impl<const N: usize> Server<N> {
         let wait = self.time_to_wait();
         self.poller.wait(events, wait)?;
         let now = self.now();
+        self.tracker.shed((self.short)());
         let mut served = udp::Served { requests: 0, drained: true };
         for event in events.iter() {
             match Token::from_bits(event.token) {

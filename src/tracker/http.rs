@@ -99,8 +99,11 @@ impl<const N: usize> Tracker<N> {
             self.body.extend_from_slice(bencode::NO_INFO_HASH);
             return Ok(Content::Body(Version::Http11));
         };
-        self.counters.tcp_announces += 1;
         let peer = Endpoint { address: *from, port: said.port.to_be_bytes() };
+        if !said.stopped && self.turns_away(&info_hash, &peer) {
+            return Err(Refusal::Internal);
+        }
+        self.counters.tcp_announces += 1;
         let interval = self.interval();
         let v6 = N == 16;
         if said.stopped {

@@ -30,6 +30,10 @@ impl<const N: usize> Tracker<N> {
             self.swarms.stop(now.minute(), &hash, &peer);
             return;
         }
+        // what keeps peers from announcing here keeps them out by this way too
+        if self.turns_away(&hash, &peer) {
+            return;
+        }
         let what = Announce { seeding: record.seeding, completed: record.completed };
         let (announced, _) = self.swarms.announce(now.minute(), &hash, &peer, what);
         count(&mut self.counters, &announced);

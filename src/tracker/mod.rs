@@ -17,7 +17,7 @@ use crate::config::Permissions;
 use crate::features::livesync::Outbox;
 use crate::limits::{MINUTE, WALK_INTERVAL, WALK_PACE, WALK_SLICE};
 use crate::stats::counters::Counters;
-use crate::swarm::{Acquaintance, Announced, Random, Swarms};
+use crate::swarm::{Acquaintance, Announced, Endpoint, InfoHash, Random, Swarms};
 use crate::wire::address::to_ip;
 use crate::wire::announce::Interval;
 use connection_id::ConnectionIds;
@@ -63,6 +63,8 @@ pub struct Tracker<const N: usize> {
     blessings: Vec<(IpNet, Permissions)>,
     /// What the other trackers of the cluster are to be told.
     outbox: Outbox<N>,
+    /// Whether only peers that have a place already are served, for want of memory.
+    shedding: bool,
     /// When the walk over all torrents began, or begins that is to come,
     walk_start: Duration,
     /// and when its next step is due.
@@ -86,6 +88,7 @@ impl<const N: usize> Tracker<N> {
             outbox: Outbox::new(id),
             random,
             connection_ids: ConnectionIds::default(),
+            shedding: false,
             walk_start: WALK_INTERVAL,
             walk_step: WALK_INTERVAL,
             body: Vec::new(),
@@ -116,6 +119,16 @@ impl<const N: usize> Tracker<N> {
     /// Counts a TCP connection.
     pub fn accepted(&mut self) {
         self.counters.tcp_accepted += 1;
+    }
+
+    /// Tells whether memory is short. While it is, peers that have no place in a swarm yet are turned away: the others are
+    /// served on, and as peers leave there is room again.
+    pub fn shed(&mut self, short: bool) {
+        self.shedding = short;
+    }
+
+    fn turns_away(&self, hash: &InfoHash, peer: &Endpoint<N>) -> bool {
+        self.shedding && !self.swarms.holds(hash, peer)
     }
 
     /// Takes a bounded step, when one is due, of the walk over all torrents in which peers and torrents leave. Tells when to call

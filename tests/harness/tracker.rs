@@ -109,7 +109,7 @@ impl Starter {
     }
 
     /// Starts it as an ordinary user and group of this number.
-    pub fn as_user(mut self, id: u32) -> Self {
+    pub fn run_by(mut self, id: u32) -> Self {
         self.user = Some(id);
         self
     }
@@ -171,11 +171,19 @@ impl Starter {
             let client = if self.address.is_ipv4() { "127.0.0.1" } else { "::1" };
             words.extend(["-A", client].map(OsString::from));
         }
-        if self.build.has("sync-live") && !self.cluster_given {
-            let cluster = own_address(std::process::id()).to_string();
-            words.extend(["-i", &cluster, "-s", "9696", "-i", &self.address.to_string()].map(OsString::from));
+        if !self.cluster_given {
+            words.extend(self.cluster_words(if self.bare { unspecified(self.address) } else { self.address }));
         }
         words
+    }
+
+    /// The words that a build with live sync does not start without. Behind them ports go to the address `back` again.
+    pub fn cluster_words(&self, back: IpAddr) -> Vec<OsString> {
+        if !self.build.has("sync-live") {
+            return Vec::new();
+        }
+        let cluster = own_address(std::process::id()).to_string();
+        ["-i", &cluster, "-s", "9696", "-i", &back.to_string()].map(OsString::from).to_vec()
     }
 
     /// The program with its whole command line.
@@ -388,6 +396,11 @@ impl Drop for Tracker {
 
 /// Ports that tests look for a free one in: below the ones that systems give to clients.
 const PORTS: u32 = 20_000;
+
+/// The address that stands for all of a family.
+pub fn unspecified(like: IpAddr) -> IpAddr {
+    if like.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() }
+}
 
 /// An address in 127/8 that belongs to a process, so that tests that run at once cannot meet. Trackers may share an
 /// address and port with others by SO_REUSEPORT, so that a clash would not even be an error.

@@ -12,6 +12,7 @@
 
 mod heap;
 mod pages;
+mod reserve;
 #[cfg(test)]
 mod tests;
 
@@ -22,11 +23,16 @@ use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use heap::{Heap, UNIT, units_of};
+pub use reserve::hold as hold_reserve;
+
 use pages::{Leaving, PAGE, Piece};
 
 /// Looks at a taken lock before the processor is offered to another thread. Its holder is done within some hundred
 /// instructions, unless it has been preempted.
 const SPINS: u32 = 100;
+
+/// Bytes of free memory that count as short where the system has refused more.
+const REST: usize = 48 << 20;
 
 /// An allocator for the whole process: `#[global_allocator] static ALLOCATOR: Allocator = Allocator::new();`
 ///
@@ -55,6 +61,11 @@ impl Allocator {
             locked: AtomicBool::new(false),
             inner: UnsafeCell::new(Inner { heap: Heap::new(), leaving: Leaving::new() }),
         }
+    }
+
+    /// Whether memory has run out but for a rest that is kept for what goes on without growing.
+    pub fn is_short(&self) -> bool {
+        reserve::is_broken() && self.with(|inner| inner.heap.free_bytes()) < REST
     }
 
     /// Runs `work` under the lock. It must neither panic nor come back here.
