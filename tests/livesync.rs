@@ -346,7 +346,7 @@ fn the_delay_in_real_time() {
     let (passed, up) = (first.elapsed(), started.elapsed());
     assert_eq!(second.2, [record(1, full as u16 + 1, 0)]);
     println!("the second packet came {passed:?} after the first, {up:?} after the start");
-    assert!((Duration::from_millis(14_500)..Duration::from_secs(18)).contains(&passed), "{passed:?}");
+    assert!((Duration::from_millis(14_500)..Duration::from_secs(20)).contains(&passed), "{passed:?}");
 }
 
 #[test]

@@ -199,7 +199,7 @@ impl<const N: usize> Server<N> {
         let due = [
             self.connections.next_deadline(),
             self.accepting_from,
-            self.tracker.outbox().due(),
+            self.cluster.as_ref().and(self.tracker.outbox().due()),
             Some(self.tracker.next_step()),
         ];
         let wait = due.into_iter().flatten().min()?.saturating_sub(self.clock.now());
