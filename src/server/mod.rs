@@ -1,6 +1,6 @@
 //! The loop: one thread that owns the tracker and all sockets.
 //!
-//! [`Server::turn`] has the whole order of a turn. Each part of it is bounded, so that none keeps the others waiting for long.
+//! `Server::turn` has the whole order of a turn. Each part of it is bounded, so that none keeps the others waiting for long.
 
 mod connections;
 mod deadlines;

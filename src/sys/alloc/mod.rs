@@ -5,7 +5,7 @@
 //! does a bounded piece of work: at most one span of 64 KiB, or one slice of a big object, goes back to the system.
 //!
 //! Up to 32 KiB an object lives in a span, among objects of its size class and without a header of its own
-//! ([`spans`]). Anything bigger is a mapping of its own ([`pages`]). The layout alone tells which of the two.
+//! (`spans`). Anything bigger is a mapping of its own (`pages`). The layout alone tells which of the two.
 //!
 //! One spin lock guards it all, since one thread does nearly all the allocating; system calls that give memory back are made
 //! outside of it. Nothing in here panics or allocates: out of memory is a null pointer.
