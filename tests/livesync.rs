@@ -440,7 +440,7 @@ fn what_is_not_believed() {
     }
     // of a packet that is cut short, the whole records count; so they do where something stands behind them
     mouth.say(&good[..good.len() - 1]);
-    mouth.say(&[&packet(OTHER, &[record(2, 3, 0xff & !STOPPED & !SEEDING)])[..], &[0xff; 27]].concat());
+    mouth.say(&[&packet(OTHER, &[record(2, 3, !STOPPED & !SEEDING)])[..], &[0xff; 27]].concat());
     let aged = Record { age: 200, ..record(2, 4, SEEDING) };
     mouth.say(&packet(OTHER, &[aged]));
     // completed without seeding is not completed
