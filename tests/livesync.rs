@@ -453,6 +453,20 @@ fn what_is_not_believed() {
 }
 
 #[test]
+fn an_access_list_is_for_synced_peers_too() {
+    if !Build::under_test().has("accesslist-white") {
+        return harness::for_another_build("needs the switch accesslist-white");
+    }
+    let Some(network) = Network::new(2) else { return };
+    let tracker = network.tracker_that_knows(0, [hash(1)]);
+    let mouth = network.mouth(1, address(1));
+    mouth.say(&packet(OTHER, &[record(2, 1, 0), record(1, 1, 0), record(1, 2, 0), record(1, 1, STOPPED)]));
+    tracker.comes_to(1, [0, 0, 1]);
+    // what is not taken in has been received all the same
+    assert_eq!((tracker.scrape(2), tracker.synced(), tracker.first_number("torr")), ([0, 0, 0], 4, 1));
+}
+
+#[test]
 fn a_tracker_that_restarts_catches_up() {
     if !harness::clock_or_skip() {
         return;
