@@ -3,16 +3,13 @@
 mod harness;
 
 use std::fmt::Write as _;
-use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::os::fd::AsFd;
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use harness::network::{Network, address, ip};
 use harness::udp::{Announce, populate};
 use harness::{Build, SILENCE, SOON, Starter, Tracker, eventually, hash, within};
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 23, 5);
 const PORT: u16 = 9696;
@@ -27,79 +24,16 @@ const SEEDING: u8 = 0x80;
 const COMPLETED: u8 = 0x40;
 const STOPPED: u8 = 0x20;
 
-/// The addresses of a network's nodes.
-fn address(node: usize) -> Ipv4Addr {
-    Ipv4Addr::new(10, 77, 0, node as u8 + 1)
-}
-
-/// A network: a namespace for each node, tied together by a bridge in one more. It is removed when the value goes.
-struct Network {
-    prefix: String,
-    nodes: usize,
+/// A network of so many nodes for the build under test, or `None` where there is none, and the reason is said.
+fn network(nodes: usize) -> Option<Network> {
+    if !Build::under_test().has("sync-live") {
+        harness::for_another_build("needs the switch sync-live");
+        return None;
+    }
+    Network::new(nodes)
 }
 
 impl Network {
-    /// A network of so many nodes, or `None` where none can be made, and the reason is said.
-    fn new(nodes: usize) -> Option<Network> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        if !Build::under_test().has("sync-live") {
-            harness::for_another_build("needs the switch sync-live");
-            return None;
-        }
-        if !harness::root_or_skip() {
-            return None;
-        }
-        let prefix = format!("ot{}x{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let network = Network { prefix, nodes };
-        if ip(&format!("netns add {}", network.hub())).is_err() {
-            harness::skipped("needs network namespaces");
-            return None;
-        }
-        let made = network.make();
-        assert_eq!(made, Ok(()), "a network between namespaces");
-        Some(network)
-    }
-
-    fn make(&self) -> Result<(), String> {
-        let hub = self.hub();
-        // without these two the bridge would at first hold back what it should pass on
-        ip(&format!("-n {hub} link add bridge type bridge forward_delay 0 mcast_snooping 0"))?;
-        ip(&format!("-n {hub} link set bridge up"))?;
-        for node in 0..self.nodes {
-            let name = self.name(node);
-            ip(&format!("netns add {name}"))?;
-            ip(&format!("link add plug netns {name} type veth peer name socket{node} netns {hub}"))?;
-            ip(&format!("-n {hub} link set socket{node} master bridge up"))?;
-            ip(&format!("-n {name} link set lo up"))?;
-            ip(&format!("-n {name} address add {}/24 dev plug", address(node)))?;
-            ip(&format!("-n {name} link set plug up"))?;
-        }
-        Ok(())
-    }
-
-    fn hub(&self) -> String {
-        format!("{}hub", self.prefix)
-    }
-
-    fn name(&self, node: usize) -> String {
-        format!("{}n{node}", self.prefix)
-    }
-
-    /// Does something in a node's namespace. Sockets made there stay there.
-    fn inside<T>(&self, node: usize, what: impl FnOnce() -> T) -> T {
-        struct Back(File);
-        impl Drop for Back {
-            fn drop(&mut self) {
-                enter(&self.0);
-            }
-        }
-        let here = File::open("/proc/thread-self/ns/net").expect("this namespace");
-        let there = File::open(format!("/run/netns/{}", self.name(node))).expect("a node's namespace");
-        let _back = Back(here);
-        enter(&there);
-        what()
-    }
-
     /// Starts a tracker at a node that believes all others.
     #[track_caller]
     fn tracker(&self, node: usize) -> Node<'_> {
@@ -133,26 +67,6 @@ impl Network {
         socket.set_multicast_loop_v4(false).expect("no echo");
         Mouth(socket)
     }
-}
-
-impl Drop for Network {
-    fn drop(&mut self) {
-        for node in 0..self.nodes {
-            let _ = ip(&format!("netns delete {}", self.name(node)));
-        }
-        let _ = ip(&format!("netns delete {}", self.hub()));
-    }
-}
-
-/// Moves this thread into a namespace.
-fn enter(namespace: &File) {
-    move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).expect("to enter a namespace");
-}
-
-/// Runs `ip` with these words.
-fn ip(words: &str) -> Result<(), String> {
-    let output = Command::new("ip").args(words.split(' ')).output().map_err(|why| why.to_string())?;
-    if output.status.success() { Ok(()) } else { Err(format!("{words}: {}", String::from_utf8_lossy(&output.stderr))) }
 }
 
 /// A tracker at a node.
@@ -294,7 +208,7 @@ fn three_trackers_share_their_peers() {
     if !harness::clock_or_skip() {
         return;
     }
-    let Some(network) = Network::new(3) else { return };
+    let Some(network) = network(3) else { return };
     let nodes = [0, 1, 2].map(|node| network.tracker(node));
     let [a, b, c] = &nodes;
     // a leecher at one, a seeder at the other
@@ -333,7 +247,7 @@ fn three_trackers_share_their_peers() {
 
 #[test]
 fn the_delay_in_real_time() {
-    let Some(network) = Network::new(2) else { return };
+    let Some(network) = network(2) else { return };
     let tracker = network.tracker(0);
     let started = Instant::now();
     let ear = network.ear(1);
@@ -354,7 +268,7 @@ fn what_is_told() {
     if !harness::clock_or_skip() {
         return;
     }
-    let Some(network) = Network::new(2) else { return };
+    let Some(network) = network(2) else { return };
     let tracker = network.tracker(0);
     let ear = network.ear(1);
     let told = |announces: &[Announce], records: &[Record]| {
@@ -397,7 +311,7 @@ fn what_came_by_sync_is_not_told_again() {
     if !harness::clock_or_skip() {
         return;
     }
-    let Some(network) = Network::new(2) else { return };
+    let Some(network) = network(2) else { return };
     let tracker = network.tracker(0);
     let ear = network.ear(1);
     let mouth = network.mouth(1, address(1));
@@ -418,7 +332,7 @@ fn what_came_by_sync_is_not_told_again() {
 
 #[test]
 fn what_is_not_believed() {
-    let Some(network) = Network::new(2) else { return };
+    let Some(network) = network(2) else { return };
     ip(&format!("-n {} address add 10.77.0.99/24 dev plug", network.name(1))).expect("one more address");
     let tracker = network.tracker(0);
     let mouth = network.mouth(1, address(1));
@@ -457,7 +371,7 @@ fn an_access_list_is_for_synced_peers_too() {
     if !Build::under_test().has("accesslist-white") {
         return harness::for_another_build("needs the switch accesslist-white");
     }
-    let Some(network) = Network::new(2) else { return };
+    let Some(network) = network(2) else { return };
     let tracker = network.tracker_that_knows(0, [hash(1)]);
     let mouth = network.mouth(1, address(1));
     mouth.say(&packet(OTHER, &[record(2, 1, 0), record(1, 1, 0), record(1, 2, 0), record(1, 1, STOPPED)]));
@@ -471,7 +385,7 @@ fn a_tracker_that_restarts_catches_up() {
     if !harness::clock_or_skip() {
         return;
     }
-    let Some(network) = Network::new(2) else { return };
+    let Some(network) = network(2) else { return };
     let (a, b) = (network.tracker(0), network.tracker(1));
     a.announce(&leecher(1, 1));
     a.advance(DELAY);
@@ -495,7 +409,7 @@ fn a_tracker_that_restarts_catches_up() {
 #[test]
 fn a_hundred_thousand_peers() {
     const PEERS: u64 = 100_000;
-    let Some(network) = Network::new(3) else { return };
+    let Some(network) = network(3) else { return };
     if !harness::clock_or_skip() {
         return;
     }
@@ -524,7 +438,7 @@ fn a_hundred_thousand_peers() {
 
 #[test]
 fn a_flood_of_packets_holds_up_nobody() {
-    let Some(network) = Network::new(2) else { return };
+    let Some(network) = network(2) else { return };
     let tracker = network.tracker(0);
     let mouth = network.mouth(1, address(1));
     let done = AtomicBool::new(false);

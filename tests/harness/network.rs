@@ -1,0 +1,102 @@
+//! A network of this machine's own: namespaces tied together by a bridge. It takes root to make one.
+
+use std::fs::File;
+use std::net::Ipv4Addr;
+use std::os::fd::AsFd;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+/// The addresses of a network's nodes.
+pub fn address(node: usize) -> Ipv4Addr {
+    Ipv4Addr::new(10, 77, 0, node as u8 + 1)
+}
+
+/// A network: a namespace for each node, tied together by a bridge in one more. It is removed when the value goes.
+#[derive(Debug)]
+pub struct Network {
+    prefix: String,
+    /// How many nodes there are.
+    pub nodes: usize,
+}
+
+impl Network {
+    /// A network of so many nodes, or `None` where none can be made, and the reason is said.
+    pub fn new(nodes: usize) -> Option<Network> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        if !super::root_or_skip() {
+            return None;
+        }
+        let prefix = format!("ot{}x{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let network = Network { prefix, nodes };
+        if ip(&format!("netns add {}", network.hub())).is_err() {
+            super::skipped("needs network namespaces");
+            return None;
+        }
+        let made = network.make();
+        assert_eq!(made, Ok(()), "a network between namespaces");
+        Some(network)
+    }
+
+    fn make(&self) -> Result<(), String> {
+        let hub = self.hub();
+        // without these two the bridge would at first hold back what it should pass on
+        ip(&format!("-n {hub} link add bridge type bridge forward_delay 0 mcast_snooping 0"))?;
+        ip(&format!("-n {hub} link set bridge up"))?;
+        for node in 0..self.nodes {
+            let name = self.name(node);
+            ip(&format!("netns add {name}"))?;
+            ip(&format!("link add plug netns {name} type veth peer name socket{node} netns {hub}"))?;
+            ip(&format!("-n {hub} link set socket{node} master bridge up"))?;
+            ip(&format!("-n {name} link set lo up"))?;
+            ip(&format!("-n {name} address add {}/24 dev plug", address(node)))?;
+            ip(&format!("-n {name} link set plug up"))?;
+        }
+        Ok(())
+    }
+
+    fn hub(&self) -> String {
+        format!("{}hub", self.prefix)
+    }
+
+    /// The namespace of a node.
+    pub fn name(&self, node: usize) -> String {
+        format!("{}n{node}", self.prefix)
+    }
+
+    /// Does something in a node's namespace. Sockets made there stay there.
+    pub fn inside<T>(&self, node: usize, what: impl FnOnce() -> T) -> T {
+        struct Back(File);
+        impl Drop for Back {
+            fn drop(&mut self) {
+                enter(&self.0);
+            }
+        }
+        let here = File::open("/proc/thread-self/ns/net").expect("this namespace");
+        let there = File::open(format!("/run/netns/{}", self.name(node))).expect("a node's namespace");
+        let _back = Back(here);
+        enter(&there);
+        what()
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        for node in 0..self.nodes {
+            let _ = ip(&format!("netns delete {}", self.name(node)));
+        }
+        let _ = ip(&format!("netns delete {}", self.hub()));
+    }
+}
+
+/// Moves this thread into a namespace.
+fn enter(namespace: &File) {
+    move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).expect("to enter a namespace");
+}
+
+/// Runs `ip` with these words.
+pub fn ip(words: &str) -> Result<(), String> {
+    let output = Command::new("ip").args(words.split(' ')).output().map_err(|why| why.to_string())?;
+    if output.status.success() { Ok(()) } else { Err(format!("{words}: {}", String::from_utf8_lossy(&output.stderr))) }
+}
