@@ -1,10 +1,11 @@
 //! A network of this machine's own: namespaces tied together by a bridge. It takes root to make one.
 
 use std::fs::File;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::os::fd::AsFd;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
@@ -36,7 +37,27 @@ impl Network {
         }
         let made = network.make();
         assert_eq!(made, Ok(()), "a network between namespaces");
+        network.wait_until_open();
         Some(network)
+    }
+
+    /// Waits until every node hears every other one: the system opens links some time after it is told to, and drops what comes before.
+    fn wait_until_open(&self) {
+        /// All nodes of a network (RFC 1112), and a port that nobody else uses.
+        const PROBE: (Ipv4Addr, u16) = (Ipv4Addr::new(224, 0, 0, 1), 9);
+        let socket = |node, at| self.inside(node, || UdpSocket::bind(at).expect("a socket"));
+        let ears: Vec<_> = (0..self.nodes).map(|node| socket(node, (Ipv4Addr::UNSPECIFIED, PROBE.1))).collect();
+        for node in 0..self.nodes {
+            let mouth = socket(node, (address(node), 0));
+            mouth.set_multicast_loop_v4(false).expect("no echo");
+            for ear in ears.iter().enumerate().filter_map(|(other, ear)| (other != node).then_some(ear)) {
+                ear.set_read_timeout(Some(Duration::from_millis(10))).expect("a timeout");
+                super::eventually("a node hears another", || {
+                    let _ = mouth.send_to(b"probe", PROBE);
+                    ear.recv_from(&mut [0; 8]).is_ok_and(|(_, from)| from.ip() == address(node))
+                });
+            }
+        }
     }
 
     fn make(&self) -> Result<(), String> {
