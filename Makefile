@@ -49,7 +49,7 @@ powerset:
 
 # Side by side with the original: benches/README.md.
 bench:
-	$(CARGO) bench --locked
+	$(CARGO) run --release --locked --manifest-path benches/load/Cargo.toml
 
 clean:
 	$(CARGO) clean
