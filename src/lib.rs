@@ -12,6 +12,7 @@
 //! - [`tracker`]: the rules: what a request is answered with
 //! - [`start`]: what the operator said, carried out
 //! - [`server`]: the loop: sockets, connections, deadlines
+//! - [`workers`]: helper threads, which own no state
 //! - [`sys`]: the operating system, and all unsafe code
 
 pub mod config;
@@ -24,6 +25,7 @@ pub mod swarm;
 pub mod sys;
 pub mod tracker;
 pub mod wire;
+pub mod workers;
 
 #[cfg(feature = "log-networks")]
 compile_error!("the switch log-networks does not compile, as in the original: what it names was never written");

@@ -92,6 +92,12 @@ pub const UDP_REQUEST_MAX: usize = 2048;
 /// which overflows at some 250.
 pub const UDP_RECEIVE_BUFFER: usize = 8 << 20;
 
+/// Workers for one UDP socket at most; more are not started, however many are asked for.
+pub const UDP_WORKERS_MAX: u32 = 64;
+
+/// Bytes of stack of a helper thread.
+pub const WORKER_STACK: usize = 256 << 10;
+
 // ---- gathering --------------------------------------------------------------------------------------------------
 
 /// Requests a second from which on the loop lets them gather.

@@ -58,6 +58,8 @@ pub struct Start {
     /// Who may do what others may not.
     pub blessings: Vec<(IpNet, Permissions)>,
     address: IpAddr,
+    /// Workers for the UDP sockets bound from here on.
+    udp_workers: u32,
     root_directory: Option<OsString>,
     user: OsString,
 }
@@ -93,6 +95,7 @@ impl Start {
             state_file: None,
             blessings: Vec::new(),
             address: SWITCHES.any_address(),
+            udp_workers: 0,
             root_directory: None,
             user: "nobody".into(),
         };
@@ -141,8 +144,7 @@ impl Start {
             Directive::RedirectUrl(url) => self.redirect_url = Some(url),
             Directive::StateFile(file) => self.state_file = Some(file),
             Directive::StatsPath(path) => self.stats_path = path,
-            // the loop itself receives and sends, which serves the same requests
-            Directive::UdpWorkers(_) => {}
+            Directive::UdpWorkers(workers) => self.udp_workers = workers,
             // not in this build's grammar, or followed above
             Directive::AccessListFile(_) | Directive::LiveSyncListen(_) => {}
             Directive::Include(_) | Directive::Help | Directive::Version => {}
@@ -159,7 +161,7 @@ impl Start {
             self.sockets.listeners.push(listen_tcp(address)?);
         }
         if transport != Transport::Tcp {
-            self.sockets.udp.push(bind_udp(address, UDP_RECEIVE_BUFFER)?);
+            self.sockets.udp.push((bind_udp(address, UDP_RECEIVE_BUFFER)?, self.udp_workers));
         }
         Ok(())
     }

@@ -24,6 +24,7 @@ use std::time::Duration;
 enum Token {
     Signals,
     Udp(usize),
+    Workers,
     Listener(usize),
     Connection(Name),
 }
@@ -32,6 +33,7 @@ impl Token {
     fn to_bits(self) -> u64 {
         let (kind, rest) = match self {
             Token::Signals => (0, 0),
+            Token::Workers => (0, 1),
             Token::Udp(index) => (1, index as u64),
             Token::Listener(index) => (2, index as u64),
             Token::Connection(name) => (3, name.to_bits()),
@@ -42,7 +44,8 @@ impl Token {
     fn from_bits(bits: u64) -> Token {
         let rest = bits & ((1 << Name::BITS) - 1);
         match bits >> Name::BITS {
-            0 => Token::Signals,
+            0 if rest == 0 => Token::Signals,
+            0 => Token::Workers,
             1 => Token::Udp(rest as usize),
             2 => Token::Listener(rest as usize),
             _ => Token::Connection(Name::from_bits(rest)),
@@ -55,8 +58,8 @@ impl Token {
 pub struct Sockets {
     /// Those that take HTTP connections.
     pub listeners: Vec<OwnedFd>,
-    /// Those of the UDP protocol.
-    pub udp: Vec<OwnedFd>,
+    /// Those of the UDP protocol, and how many workers receive and send for each; without any the loop does.
+    pub udp: Vec<(OwnedFd, u32)>,
 }
 
 /// A tracker with its sockets.
@@ -80,19 +83,20 @@ pub struct Server<const N: usize> {
 }
 
 impl<const N: usize> Server<N> {
-    /// Takes the sockets and the tracker.
+    /// Takes the sockets and the tracker, and starts the workers asked for.
     ///
     /// # Errors
-    /// The system has no poller to give, or takes not all sockets into it.
+    /// The system has no poller or thread to give, or takes not all sockets into the poller.
     pub fn new(clock: Clock, signals: Signals, sockets: Sockets, tracker: Tracker<N>) -> io::Result<Self> {
         let mut poller = Poller::new(EVENTS_A_TURN)?;
         poller.add(signals.as_fd(), Token::Signals.to_bits(), Interest::READ)?;
         for (index, listener) in sockets.listeners.iter().enumerate() {
             poller.add(listener.as_fd(), Token::Listener(index).to_bits(), Interest::READ)?;
         }
-        for (index, socket) in sockets.udp.iter().enumerate() {
-            poller.add(socket.as_fd(), Token::Udp(index).to_bits(), Interest::READ)?;
-        }
+        let udp = udp::Service::new::<N>(sockets.udp, |index, socket| {
+            poller.add(socket, Token::Udp(index).to_bits(), Interest::READ)
+        })?;
+        poller.add(udp.workers().waker().as_fd(), Token::Workers.to_bits(), Interest::READ)?;
         Ok(Server {
             clock,
             signals,
@@ -100,7 +104,7 @@ impl<const N: usize> Server<N> {
             tracker,
             listeners: sockets.listeners,
             accepting_from: None,
-            udp: udp::Service::new::<N>(sockets.udp),
+            udp,
             pace: pace::Pace::default(),
             connections: Connections::default(),
             making: VecDeque::new(),
@@ -138,6 +142,7 @@ impl<const N: usize> Server<N> {
                     }
                 }
                 Token::Udp(index) => served += self.udp.serve(index, now, &mut self.tracker),
+                Token::Workers => self.udp.serve_workers(now, &mut self.tracker),
                 Token::Listener(index) => served += self.accept(index, now),
                 Token::Connection(name) => self.connection_ready(name, event, now),
             }
@@ -200,7 +205,9 @@ mod tests {
     #[test]
     fn tokens_come_back_as_they_were() {
         let names = [0, 1, (1 << Name::BITS) - 1].map(|bits| Token::Connection(Name::from_bits(bits)));
-        for token in [Token::Signals, Token::Udp(0), Token::Udp(7), Token::Listener(9)].into_iter().chain(names) {
+        for token in
+            [Token::Signals, Token::Workers, Token::Udp(0), Token::Udp(7), Token::Listener(9)].into_iter().chain(names)
+        {
             assert_eq!(Token::from_bits(token.to_bits()), token);
         }
     }

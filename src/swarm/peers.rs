@@ -171,7 +171,8 @@ impl<const N: usize> Peers<N> {
                 let mut few = Few::<N>::read(*len, bytes);
                 if let Ok(at) = row::find(few.peers(), peer) {
                     let announced = renew(&mut few.peers[at], now, what);
-                    *self = Self::few(few.peers());
+                    let start = at * Stored::<N>::SIZE;
+                    few.peers[at].write(&mut bytes[start..]);
                     return announced;
                 }
                 self.make_room(now);

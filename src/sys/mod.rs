@@ -14,3 +14,4 @@ pub mod randomness;
 pub mod resources;
 pub mod signals;
 pub mod socket;
+pub mod waker;

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::CommandExt;
@@ -194,7 +195,15 @@ impl Starter {
             // Makes the process drop its supplementary groups as well.
             command.uid(id).gid(id);
         }
-        let child = command.spawn().unwrap_or_else(|why| panic!("{}: {why}", self.build.path.display()));
+        let child = loop {
+            match command.spawn() {
+                Ok(child) => break child,
+                // A test beside this one was starting a program while the binary was copied, and still holds the copy open for writing
+                // until its program has begun.
+                Err(why) if why.kind() == ErrorKind::ExecutableFileBusy => std::thread::yield_now(),
+                Err(why) => panic!("{}: {why}", self.build.path.display()),
+            }
+        };
         Tracker { starter: self, child, clock }
     }
 
