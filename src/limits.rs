@@ -77,6 +77,9 @@ pub const ACCEPTS_A_TURN: usize = 64;
 /// How long accepting pauses when there are no descriptors left, unless one of ours gets free before.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
+/// Requests that one connection is answered in one turn, where clients send more before they have read the answer.
+pub const REQUESTS_A_TURN: usize = 16;
+
 // ---- UDP --------------------------------------------------------------------------------------------------------
 
 /// Datagrams received or sent in one call.
@@ -116,6 +119,12 @@ pub const GATHER_WINDOW: Duration = Duration::from_millis(10);
 
 /// Addresses and networks that can be blessed; more are ignored (as the original).
 pub const BLESSINGS_MAX: usize = 64;
+
+/// Bytes of an access list file; a larger one is not read. That is room for a hundred million torrents.
+pub const ACCESS_LIST_FILE_MAX: u64 = 4 << 30;
+
+/// Info hashes that share an entry of the index over an access list, about; the index then takes a quarter of a byte a hash.
+pub const ACCESS_LIST_SHARE: usize = 16;
 
 // ---- the loop ---------------------------------------------------------------------------------------------------
 

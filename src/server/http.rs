@@ -169,7 +169,7 @@ impl<const N: usize> Server<N> {
                 connection.state = State::Making(page, vec![0; HEAD_ROOM]);
                 true
             }
-            Answer::Whole => match push(&connection.socket, &self.reply) {
+            Answer::Whole(_) => match push(&connection.socket, &self.reply) {
                 Ok(sent) if sent < self.reply.len() => {
                     connection.state = State::Sending(self.reply.clone(), sent);
                     true

@@ -8,6 +8,7 @@ mod http;
 mod pace;
 mod udp;
 
+use crate::features::accesslist::Loader;
 use crate::limits::{ACCEPT_PAUSE, EVENTS_A_TURN, REQUEST_MAX};
 use crate::sys::clock::Clock;
 use crate::sys::poller::{Event, Interest, Poller};
@@ -25,6 +26,7 @@ enum Token {
     Signals,
     Udp(usize),
     Workers,
+    Loader,
     Listener(usize),
     Connection(Name),
 }
@@ -34,6 +36,7 @@ impl Token {
         let (kind, rest) = match self {
             Token::Signals => (0, 0),
             Token::Workers => (0, 1),
+            Token::Loader => (0, 2),
             Token::Udp(index) => (1, index as u64),
             Token::Listener(index) => (2, index as u64),
             Token::Connection(name) => (3, name.to_bits()),
@@ -45,7 +48,8 @@ impl Token {
         let rest = bits & ((1 << Name::BITS) - 1);
         match bits >> Name::BITS {
             0 if rest == 0 => Token::Signals,
-            0 => Token::Workers,
+            0 if rest == 1 => Token::Workers,
+            0 => Token::Loader,
             1 => Token::Udp(rest as usize),
             2 => Token::Listener(rest as usize),
             _ => Token::Connection(Name::from_bits(rest)),
@@ -68,6 +72,7 @@ pub struct Server<const N: usize> {
     signals: Signals,
     poller: Poller,
     tracker: Tracker<N>,
+    loader: Loader,
     listeners: Vec<OwnedFd>,
     /// Until when no connections are accepted, for want of descriptors.
     accepting_from: Option<Duration>,
@@ -87,9 +92,18 @@ impl<const N: usize> Server<N> {
     ///
     /// # Errors
     /// The system has no poller or thread to give, or takes not all sockets into the poller.
-    pub fn new(clock: Clock, signals: Signals, sockets: Sockets, tracker: Tracker<N>) -> io::Result<Self> {
+    pub fn new(
+        clock: Clock,
+        signals: Signals,
+        sockets: Sockets,
+        tracker: Tracker<N>,
+        loader: Loader,
+    ) -> io::Result<Self> {
         let mut poller = Poller::new(EVENTS_A_TURN)?;
         poller.add(signals.as_fd(), Token::Signals.to_bits(), Interest::READ)?;
+        if let Some(waker) = loader.waker() {
+            poller.add(waker, Token::Loader.to_bits(), Interest::READ)?;
+        }
         for (index, listener) in sockets.listeners.iter().enumerate() {
             poller.add(listener.as_fd(), Token::Listener(index).to_bits(), Interest::READ)?;
         }
@@ -102,6 +116,7 @@ impl<const N: usize> Server<N> {
             signals,
             poller,
             tracker,
+            loader,
             listeners: sockets.listeners,
             accepting_from: None,
             udp,
@@ -136,12 +151,12 @@ impl<const N: usize> Server<N> {
                     while let Some(signal) = self.signals.take() {
                         match signal {
                             Signal::Interrupt => return Ok(false),
-                            // nothing to read again in a build without access lists
-                            Signal::Hangup => {}
+                            Signal::Hangup => self.loader.reload(),
                         }
                     }
                 }
                 Token::Udp(index) => served += self.udp.serve(index, now, &mut self.tracker),
+                Token::Loader => self.loader.exchange(self.tracker.access_list()),
                 Token::Workers => self.udp.serve_workers(now, &mut self.tracker),
                 Token::Listener(index) => served += self.accept(index, now),
                 Token::Connection(name) => self.connection_ready(name, event, now),
@@ -205,9 +220,8 @@ mod tests {
     #[test]
     fn tokens_come_back_as_they_were() {
         let names = [0, 1, (1 << Name::BITS) - 1].map(|bits| Token::Connection(Name::from_bits(bits)));
-        for token in
-            [Token::Signals, Token::Workers, Token::Udp(0), Token::Udp(7), Token::Listener(9)].into_iter().chain(names)
-        {
+        let others = [Token::Signals, Token::Workers, Token::Loader, Token::Udp(0), Token::Udp(7), Token::Listener(9)];
+        for token in others.into_iter().chain(names) {
             assert_eq!(Token::from_bits(token.to_bits()), token);
         }
     }

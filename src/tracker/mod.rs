@@ -12,11 +12,15 @@ pub mod state;
 mod tests;
 pub mod udp;
 
+use crate::config::Permissions;
+use crate::features::accesslist::List;
 use crate::limits::{MINUTE, WALK_INTERVAL, WALK_PACE, WALK_SLICE};
 use crate::stats::counters::Counters;
 use crate::swarm::{Acquaintance, Announced, Random, Swarms};
+use crate::wire::address::to_ip;
 use crate::wire::announce::Interval;
 use connection_id::ConnectionIds;
+use ipnet::IpNet;
 use std::time::Duration;
 
 /// The time that a request is answered at.
@@ -54,6 +58,10 @@ pub struct Tracker<const N: usize> {
     random: Random,
     connection_ids: ConnectionIds,
     id: u32,
+    /// Who may do what others may not.
+    blessings: Vec<(IpNet, Permissions)>,
+    /// Which torrents are served.
+    access_list: List,
     /// When the walk over all torrents began, or begins that is to come,
     walk_start: Duration,
     /// and when its next step is due.
@@ -74,11 +82,28 @@ impl<const N: usize> Tracker<N> {
             id: random.next_u64() as u32,
             random,
             connection_ids: ConnectionIds::default(),
+            blessings: Vec::new(),
+            access_list: List::default(),
             walk_start: WALK_INTERVAL,
             walk_step: WALK_INTERVAL,
             body: Vec::new(),
             peers: Vec::new(),
         }
+    }
+
+    /// Allows these networks more than others.
+    pub fn bless(&mut self, blessings: Vec<(IpNet, Permissions)>) {
+        self.blessings = blessings;
+    }
+
+    fn allows(&self, address: &[u8; N], wanted: Permissions) -> bool {
+        let address = to_ip(address);
+        self.blessings.iter().any(|(network, given)| network.contains(&address) && given.contains(wanted))
+    }
+
+    /// The list that decides which torrents are served. Those that a new one forbids stay until their peers have left.
+    pub fn access_list(&mut self) -> &mut List {
+        &mut self.access_list
     }
 
     /// The state of all torrents, for reading.

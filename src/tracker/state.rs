@@ -38,6 +38,7 @@ impl<const N: usize> Tracker<N> {
             let line = line.trim_ascii_end();
             match parse(line) {
                 // of duplicates the first counts
+                Some((hash, ..)) if !self.access_list.allows(&hash.0) => {}
                 Some((hash, minute, downloaded)) => {
                     self.swarms.restore(&hash, minute.min(now.minute()), downloaded);
                 }

@@ -126,7 +126,7 @@ proptest! {
             let mut out = Vec::new();
             match tracker.handle_http(at(second as u64), &[1, 2, 3, 4], &mut request.clone(), &mut out) {
                 Answer::InSlices(mut page) => while !page.slice(tracker.swarms(), &mut out) {},
-                Answer::Whole => prop_assert!(out.starts_with(b"HTTP/1.") && out.windows(4).any(|end| end == b"\r\n\r\n")),
+                Answer::Whole(_) => prop_assert!(out.starts_with(b"HTTP/1.") && out.windows(4).any(|end| end == b"\r\n\r\n")),
             }
         }
     }
