@@ -126,6 +126,9 @@ pub const ACCESS_LIST_FILE_MAX: u64 = 4 << 30;
 /// Info hashes that share an entry of the index over an access list, about; the index then takes a quarter of a byte a hash.
 pub const ACCESS_LIST_SHARE: usize = 16;
 
+/// Info hashes of an access list whose memory is given back in one step: 64 KiB.
+pub const ACCESS_LIST_STEP: usize = (64 << 10) / 20;
+
 // ---- the loop ---------------------------------------------------------------------------------------------------
 
 /// Events taken from the system in one turn.

@@ -7,7 +7,7 @@ mod loader;
 
 use crate::config::AccessList;
 use crate::features::ACCESSLIST;
-use crate::limits::ACCESS_LIST_SHARE;
+use crate::limits::{ACCESS_LIST_SHARE, ACCESS_LIST_STEP};
 pub use loader::Loader;
 use std::collections::TryReserveError;
 use std::io::{self, BufRead, Read};
@@ -29,27 +29,26 @@ pub struct List {
 }
 
 impl List {
-    /// A list of these hashes, in any order.
+    /// Puts hashes in any order into order, and the index over them.
     ///
     /// # Errors
     /// There is no memory for the index.
-    fn new(mut hashes: Vec<[u8; 20]>) -> Result<List, TryReserveError> {
-        hashes.sort_unstable();
-        hashes.dedup();
-        hashes.shrink_to_fit();
-        if hashes.is_empty() {
-            return Ok(List::default());
+    fn arrange(&mut self) -> Result<(), TryReserveError> {
+        self.hashes.sort_unstable();
+        self.hashes.dedup();
+        release(&mut self.hashes);
+        if self.hashes.is_empty() {
+            return Ok(());
         }
-        let bits = (hashes.len() / ACCESS_LIST_SHARE).checked_ilog2().unwrap_or(0).min(u32::BITS - 1);
-        let mut starts = Vec::new();
-        starts.try_reserve_exact((1 << bits) + 1)?;
-        for (at, hash) in hashes.iter().enumerate() {
-            while starts.len() <= prefix(hash, bits) {
-                starts.push(at as u32);
+        self.bits = (self.hashes.len() / ACCESS_LIST_SHARE).checked_ilog2().unwrap_or(0).min(u32::BITS - 1);
+        self.starts.try_reserve_exact((1 << self.bits) + 1)?;
+        for (at, hash) in self.hashes.iter().enumerate() {
+            while self.starts.len() <= prefix(hash, self.bits) {
+                self.starts.push(at as u32);
             }
         }
-        starts.resize((1 << bits) + 1, hashes.len() as u32);
-        Ok(List { hashes, starts, bits })
+        self.starts.resize((1 << self.bits) + 1, self.hashes.len() as u32);
+        Ok(())
     }
 
     /// Whether a torrent is served. Without any list a whitelist serves none, a blacklist all.
@@ -61,6 +60,22 @@ impl List {
         let at = prefix(hash, self.bits);
         let Some([start, end]) = self.starts.get(at..at + 2) else { return false };
         self.hashes.get(*start as usize..*end as usize).is_some_and(|share| share.binary_search(hash).is_ok())
+    }
+}
+
+impl Drop for List {
+    fn drop(&mut self) {
+        self.hashes.clear();
+        release(&mut self.hashes);
+    }
+}
+
+/// Gives back what the hashes do not need, in small steps: many megabytes in one go would not only keep this thread busy for as
+/// long, but all that touch the memory of the process.
+fn release(hashes: &mut Vec<[u8; 20]>) {
+    while hashes.capacity() > hashes.len() {
+        let less = hashes.capacity().saturating_sub(ACCESS_LIST_STEP);
+        hashes.shrink_to(less.max(hashes.len()));
     }
 }
 
@@ -149,6 +164,12 @@ mod tests {
         assert_eq!(format!("{A}\n{B}").len(), 81);
     }
 
+    fn list(hashes: Vec<[u8; 20]>) -> List {
+        let mut list = List { hashes, ..List::default() };
+        list.arrange().unwrap();
+        list
+    }
+
     #[test]
     fn what_is_on_the_list_is_found() {
         for count in [0_u32, 1, 2, 31, 32, 33, 5000] {
@@ -157,7 +178,7 @@ mod tests {
                 hash[..4].copy_from_slice(&n.wrapping_mul(0x9e37_79b9).to_be_bytes());
                 hash
             };
-            let list = List::new((0..count).chain(0..count / 2).map(make).collect()).unwrap();
+            let list = list((0..count).chain(0..count / 2).map(make).collect());
             assert_eq!(list.hashes.len(), count as usize);
             for n in 0..count {
                 assert!(list.contains(&make(n)), "{n} of {count}");
@@ -181,7 +202,7 @@ mod tests {
             hash[..8].copy_from_slice(&random.next_u64().to_be_bytes());
             hash
         });
-        let list = List::new(hashes.take(1_000_000).collect()).unwrap();
+        let list = list(hashes.take(1_000_000).collect());
         let bytes = list.hashes.capacity() * 20 + list.starts.capacity() * 4;
         assert!(bytes < 20_500_000, "{bytes}");
     }
@@ -190,7 +211,7 @@ mod tests {
         #[test]
         fn as_a_set(hashes in prop::collection::vec(prop::array::uniform20(0..3_u8), 0..300), others in prop::collection::vec(prop::array::uniform20(0..3_u8), 50)) {
             let set: BTreeSet<_> = hashes.iter().copied().collect();
-            let list = List::new(hashes).unwrap();
+            let list = list(hashes);
             for hash in set.iter().chain(&others) {
                 prop_assert_eq!(list.contains(hash), set.contains(hash));
             }

@@ -3,6 +3,7 @@
 
 use super::{List, parse};
 use crate::limits::ACCESS_LIST_FILE_MAX;
+use crate::sys::resources;
 use crate::sys::waker::Waker;
 use rustix::fs::OFlags;
 use std::ffi::{OsStr, OsString};
@@ -48,6 +49,7 @@ impl Loader {
         let (done, loaded) = channel();
         let (name, wakes) = (file.clone(), Arc::clone(&waker));
         let serve = move || {
+            resources::step_back();
             for order in received {
                 match order {
                     Order::Load => {
@@ -164,13 +166,14 @@ fn read(file: &OsStr, bytes_max: u64) -> Result<(List, bool), Fault> {
     }
     const NO_MEMORY: Fault = Fault::Refused("there is no memory for it, the list in force stays");
     // a hash takes 41 bytes of the file, but for the last one
-    let mut hashes = Vec::new();
-    hashes.try_reserve_exact((before.len() / 41 + 1) as usize).map_err(|_| NO_MEMORY)?;
-    let torn = parse(BufReader::with_capacity(BUFFER, (&file).take(before.len())), &mut hashes)?;
+    let mut list = List::default();
+    list.hashes.try_reserve_exact((before.len() / 41 + 1) as usize).map_err(|_| NO_MEMORY)?;
+    let torn = parse(BufReader::with_capacity(BUFFER, (&file).take(before.len())), &mut list.hashes)?;
     if state(&before) != state(&file.metadata()?) {
         return Err(Fault::Refused("it changed while it was read, the list in force stays"));
     }
-    Ok((List::new(hashes).map_err(|_| NO_MEMORY)?, torn))
+    list.arrange().map_err(|_| NO_MEMORY)?;
+    Ok((list, torn))
 }
 
 /// What changes when a file is written to.
