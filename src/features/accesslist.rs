@@ -29,6 +29,15 @@ pub struct List {
 }
 
 impl List {
+    /// A list under which these torrents are served, for tests.
+    #[cfg(test)]
+    pub fn serving(hashes: impl IntoIterator<Item = [u8; 20]>) -> List {
+        let mut list = List::default();
+        list.hashes.extend(hashes.into_iter().filter(|_| WHITE));
+        list.arrange().unwrap();
+        list
+    }
+
     /// Puts hashes in any order into order, and the index over them.
     ///
     /// # Errors
@@ -165,7 +174,8 @@ mod tests {
     }
 
     fn list(hashes: Vec<[u8; 20]>) -> List {
-        let mut list = List { hashes, ..List::default() };
+        let mut list = List::default();
+        list.hashes = hashes;
         list.arrange().unwrap();
         list
     }
