@@ -77,8 +77,9 @@ pub const ACCEPTS_A_TURN: usize = 64;
 /// How long accepting pauses when there are no descriptors left, unless one of ours gets free before.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
-/// Requests that one connection is answered in one turn, where clients send more before they have read the answer.
-pub const REQUESTS_A_TURN: usize = 16;
+/// Requests that one connection is answered in one turn, where clients send more before they have read the answer. As many
+/// connections as there are events in a turn may do so.
+pub const REQUESTS_A_TURN: usize = 4;
 
 // ---- UDP --------------------------------------------------------------------------------------------------------
 

@@ -9,17 +9,14 @@ use rustix::process::Signal;
 /// Seconds.
 const REQUEST_TIMEOUT: i64 = 30;
 
-/// A tracker that serves the torrents 0 to 9, in a build with the switch.
-fn tracker() -> Option<Tracker> {
+/// A tracker that serves the torrents 0 to 9, in a build with the switch, with more words on its command line.
+fn tracker(words: &[&str]) -> Option<Tracker> {
     if !Build::under_test().has("keepalive") {
         harness::for_another_build("needs keepalive");
         return None;
     }
-    if Build::under_test().has("v6") {
-        harness::for_another_build("needs an IPv4 build");
-        return None;
-    }
-    Some(Starter::new().allow((0..10).map(hash)).start())
+    let starter = Starter::new().allow((0..10).map(hash)).args(words);
+    Some(if Build::under_test().has("v6") { starter.ipv6().start() } else { starter.start() })
 }
 
 fn request(target: &str, connection: &str) -> Vec<u8> {
@@ -62,9 +59,9 @@ fn leechers(reply: &Reply) -> usize {
 
 #[test]
 fn pipelined_requests_are_answered_in_order() {
-    let Some(tracker) = tracker() else { return };
+    let Some(tracker) = tracker(&[]) else { return };
     // more than one turn's, and more bytes than are collected of one request
-    for (first, count) in [(1, 3), (100, 16), (200, 17), (300, 200)] {
+    for (first, count) in [(1, 3), (100, 4), (200, 5), (300, 200)] {
         let before = leechers_now(&tracker);
         let mut bytes: Vec<u8> = (first..first + count).flat_map(|port| kept(&announce(port))).collect();
         let mut client = tracker.connect();
@@ -88,7 +85,7 @@ fn leechers_now(tracker: &Tracker) -> usize {
 
 #[test]
 fn requests_in_pieces_of_any_size() {
-    let Some(tracker) = tracker() else { return };
+    let Some(tracker) = tracker(&[]) else { return };
     let bytes: Vec<u8> = (1..6).flat_map(|port| kept(&announce(port))).collect();
     for size in [1, 7, 100, 151] {
         let mut client = tracker.connect();
@@ -103,7 +100,7 @@ fn requests_in_pieces_of_any_size() {
 
 #[test]
 fn a_slow_reader_gets_everything_in_order() {
-    let Some(tracker) = tracker() else { return };
+    let Some(tracker) = tracker(&[]) else { return };
     let mut seeds = tracker.udp();
     for port in 1..=200 {
         seeds.announce(&udp::Announce { numwant: 0, ..udp::Announce::new(hash(1), port) });
@@ -133,7 +130,7 @@ fn a_slow_reader_gets_everything_in_order() {
 
 #[test]
 fn what_is_no_plain_answer_closes() {
-    let Some(tracker) = tracker() else { return };
+    let Some(tracker) = tracker(&[]) else { return };
     let mut closing = vec![
         ("/nope", 404),
         ("/announce", 400),
@@ -162,7 +159,7 @@ fn what_is_no_plain_answer_closes() {
 
 #[test]
 fn too_long_a_request_closes_wherever_it_comes() {
-    let Some(tracker) = tracker() else { return };
+    let Some(tracker) = tracker(&[]) else { return };
     let long = request(&announce(1), &format!("Connection: keep-alive\r\nX: {}\r\n", "x".repeat(9000)));
     for before in [0, 1, 3, 60] {
         let mut client = tracker.connect();
@@ -182,7 +179,7 @@ fn too_long_a_request_closes_wherever_it_comes() {
 
 #[test]
 fn a_connection_lives_half_a_minute_from_its_last_answer() {
-    let Some(tracker) = tracker() else { return };
+    let Some(tracker) = tracker(&[]) else { return };
     if !harness::clock_or_skip() {
         return;
     }
@@ -206,7 +203,7 @@ fn a_connection_lives_half_a_minute_from_its_last_answer() {
 
 #[test]
 fn waiting_connections_do_not_hold_up_the_end() {
-    let Some(mut tracker) = tracker() else { return };
+    let Some(mut tracker) = tracker(&[]) else { return };
     let mut clients: Vec<_> = (0..50).map(|_| tracker.connect()).collect();
     for client in &mut clients {
         client.send(&kept(&scrape()));
@@ -214,4 +211,105 @@ fn waiting_connections_do_not_hold_up_the_end() {
     }
     tracker.signal(Signal::INT);
     assert_eq!(tracker.wait(SOON).code(), Some(0));
+}
+
+/// nginx in front of a tracker, set up as features.md says. It is killed when the value goes.
+struct Nginx {
+    child: std::process::Child,
+    address: std::net::SocketAddr,
+    _scratch: harness::Scratch,
+}
+
+impl Nginx {
+    const PROGRAM: &str = "/usr/sbin/nginx";
+
+    fn before(tracker: &Tracker) -> Self {
+        let scratch = harness::Scratch::new();
+        let free = std::net::TcpListener::bind((tracker.tcp_address().ip(), 0)).expect("a free port");
+        let address = free.local_addr().expect("its number");
+        drop(free);
+        let (dir, to) = (scratch.path().display(), tracker.tcp_address());
+        let paths: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .map(|name| format!("{name}_temp_path {dir}/{name};\n"))
+            .concat();
+        let config = format!(
+            "daemon off; master_process off; pid {dir}/pid; error_log {dir}/log;
+             events {{ worker_connections 256; }}
+             http {{
+                 access_log off; keepalive_requests 100000; {paths}
+                 upstream tracker {{ server {to}; keepalive 16; keepalive_requests 100000; }}
+                 server {{
+                     listen {address};
+                     location / {{
+                         proxy_pass http://tracker;
+                         proxy_http_version 1.1;
+                         proxy_set_header Connection keep-alive;
+                         proxy_set_header X-Forwarded-For $http_x_client;
+                     }}
+                 }}
+             }}"
+        );
+        scratch.write("conf", config.as_bytes());
+        let mut command = std::process::Command::new(Self::PROGRAM);
+        command.arg("-c").arg(scratch.path().join("conf")).arg("-p").arg(scratch.path());
+        let child = command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn();
+        let nginx = Self { child: child.expect("nginx"), address, _scratch: scratch };
+        eventually("nginx listens", || Client::connect(address, None).is_ok());
+        nginx
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// One client that announces many peers over one connection to nginx.
+fn announce_through(nginx: std::net::SocketAddr, client: usize, count: usize) {
+    use std::io::{BufRead, Read, Write};
+    let stream = std::net::TcpStream::connect(nginx).expect("a connection to nginx");
+    let mut reader = std::io::BufReader::new(stream.try_clone().expect("a second handle"));
+    for n in 0..count {
+        let line = format!("X-Client: 10.{client}.{}.{}\r\n", n / 256, n % 256);
+        (&stream).write_all(&request(&announce(1), &line)).expect("a request to nginx");
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            reader.read_line(&mut line).expect("a line of a head");
+            if line.starts_with("HTTP/") {
+                assert!(line.contains(" 200 "), "{line}");
+            } else if let Some(number) = line.to_ascii_lowercase().strip_prefix("content-length: ") {
+                length = number.trim().parse().expect("a length");
+            } else if line == "\r\n" {
+                break;
+            }
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).expect("a body");
+        assert!(body.starts_with(b"d8:complete") && body.ends_with(b"e"), "{}", String::from_utf8_lossy(&body));
+    }
+}
+
+#[test]
+fn nginx_keeps_its_connections() {
+    /// Clients at a time, and announces of each.
+    const CLIENTS: usize = 4;
+    const COUNT: usize = 1000;
+    if !std::path::Path::new(Nginx::PROGRAM).exists() {
+        return harness::skipped("needs nginx");
+    }
+    let Some(tracker) = tracker(&["-A", "127.0.0.1", "-A", "::1"]) else { return };
+    let nginx = Nginx::before(&tracker);
+    let address = nginx.address;
+    let clients = (0..CLIENTS).map(|client| std::thread::spawn(move || announce_through(address, client, COUNT)));
+    clients.collect::<Vec<_>>().into_iter().for_each(|client| client.join().expect("all announces are answered"));
+    let believed = Build::under_test().has("ip-from-proxy");
+    assert_eq!(leechers_now(&tracker), if believed { CLIENTS * COUNT } else { 1 });
+    let text = tracker.get("/stats?mode=tcp4").text();
+    let mut numbers = text.lines().map(|line| line.parse::<usize>().unwrap_or(0));
+    let (connections, announces) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    assert_eq!(announces, CLIENTS * COUNT);
+    assert!(connections <= 20, "{connections} connections for {announces} announces");
 }

@@ -19,7 +19,7 @@ use std::net::IpAddr;
 
 /// What becomes of a request.
 pub enum Answer<const N: usize> {
-    /// The whole reply has been written, in this version. A connection can stay behind one of 1.1: the others are refusals.
+    /// The whole reply has been written, in this version. A connection can stay behind one of 1.1; the others close it.
     Whole(Version),
     /// The reply is made in slices.
     InSlices(Box<Page<N>>),
