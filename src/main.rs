@@ -4,7 +4,7 @@ use opentracker::features::ADDRESS;
 use opentracker::features::accesslist::Loader;
 use opentracker::server::Server;
 use opentracker::start::{Ended, Start, say, version};
-use opentracker::sys::alloc::Allocator;
+use opentracker::sys::alloc::{Allocator, hold_reserve};
 use opentracker::sys::clock::Clock;
 use opentracker::sys::signals::Signals;
 use opentracker::sys::{randomness, resources};
@@ -30,6 +30,7 @@ fn run() -> Result<(), Ended> {
     let signals = Signals::new()?;
     let mut start = Start::follow(std::env::args_os())?;
     resources::raise_descriptor_limit();
+    hold_reserve();
     let seed = seed()?;
     start.drop_privileges()?;
 
@@ -47,7 +48,7 @@ fn run() -> Result<(), Ended> {
         tracker.restore_from(file, now).iter().for_each(|warning| say(warning));
     }
     resources::sharpen_waits();
-    Server::new(clock, signals, start.sockets, tracker, loader)?.run()?;
+    Server::new(clock, signals, start.sockets, tracker, loader, || ALLOCATOR.is_short())?.run()?;
     Ok(())
 }
 

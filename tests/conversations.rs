@@ -105,6 +105,9 @@ fn hold(name: &str) {
     if let Some(why) = for_another_build(&script, &build) {
         return harness::for_another_build(&format!("{name}: {why}"));
     }
+    if script.root && !harness::root_or_skip() {
+        return;
+    }
     let mut stage = Stage::set(&script, build);
     let mut wrong = Vec::new();
     for step in &script.steps {

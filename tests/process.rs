@@ -231,7 +231,7 @@ fn an_ordinary_user_can_run_it() {
     let copy = place.path().join("opentracker");
     std::fs::copy(&build.path, &copy).expect("a copy of the program");
     build.path = copy;
-    let starter = Starter::of(build).as_user(nobody().0);
+    let starter = Starter::of(build).run_by(nobody().0);
     // It reads this directory only.
     let directory = starter.scratch().path().to_path_buf();
     let tracker = starter.start();

@@ -1,6 +1,6 @@
 //! The loop: one thread that owns the tracker and all sockets.
 //!
-//! [`Server::turn`] has the whole order of a turn. Each part of it is bounded, so that none keeps the others waiting for long.
+//! `Server::turn` has the whole order of a turn. Each part of it is bounded, so that none keeps the others waiting for long.
 
 mod connections;
 mod deadlines;
@@ -73,6 +73,8 @@ pub struct Server<const N: usize> {
     poller: Poller,
     tracker: Tracker<N>,
     loader: Loader,
+    /// Whether memory is short.
+    short: fn() -> bool,
     listeners: Vec<OwnedFd>,
     /// Until when no connections are accepted, for want of descriptors.
     accepting_from: Option<Duration>,
@@ -88,7 +90,7 @@ pub struct Server<const N: usize> {
 }
 
 impl<const N: usize> Server<N> {
-    /// Takes the sockets and the tracker, and starts the workers asked for.
+    /// Takes the sockets and the tracker, and starts the workers asked for. `short` tells whether memory has run out.
     ///
     /// # Errors
     /// The system has no poller or thread to give, or takes not all sockets into the poller.
@@ -98,6 +100,7 @@ impl<const N: usize> Server<N> {
         sockets: Sockets,
         tracker: Tracker<N>,
         loader: Loader,
+        short: fn() -> bool,
     ) -> io::Result<Self> {
         let mut poller = Poller::new(EVENTS_A_TURN)?;
         poller.add(signals.as_fd(), Token::Signals.to_bits(), Interest::READ)?;
@@ -117,6 +120,7 @@ impl<const N: usize> Server<N> {
             poller,
             tracker,
             loader,
+            short,
             listeners: sockets.listeners,
             accepting_from: None,
             udp,
@@ -144,6 +148,7 @@ impl<const N: usize> Server<N> {
         let wait = self.time_to_wait();
         self.poller.wait(events, wait)?;
         let now = self.now();
+        self.tracker.shed((self.short)());
         let mut served = udp::Served { requests: 0, drained: true };
         for event in events.iter() {
             match Token::from_bits(event.token) {

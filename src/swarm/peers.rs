@@ -235,6 +235,15 @@ impl<const N: usize> Peers<N> {
         Announced { peer: Acquaintance::New, newly_completed }
     }
 
+    /// Whether a peer has a place here already, so that its next announce needs no memory.
+    pub(super) fn holds(&self, peer: &Endpoint<N>) -> bool {
+        match self {
+            Self::Few { len, bytes } => row::find(Few::<N>::read(*len, bytes).peers(), peer).is_ok(),
+            Self::Row { slots, len, .. } => row::find(&slots[..usize::from(*len)], peer).is_ok(),
+            Self::Crowd(crowd) => crowd.pages.search(crowd.pages.locate(peer), peer).is_ok(),
+        }
+    }
+
     /// A peer leaves; false if it was not there. `minute` is the base of all ages.
     pub(super) fn remove(&mut self, minute: u32, peer: &Endpoint<N>) -> bool {
         let was_there = match self {

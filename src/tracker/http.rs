@@ -116,9 +116,12 @@ impl<const N: usize> Tracker<N> {
             self.body.extend_from_slice(bencode::NO_INFO_HASH);
             return Ok(Content::Body(Version::Http11));
         };
-        self.counters.tcp_announces += 1;
         let address = said.ip.and_then(from_ip).unwrap_or(*from);
         let peer = Endpoint { address, port: said.port.to_be_bytes() };
+        if !said.stopped && self.turns_away(&info_hash, &peer) {
+            return Err(Refusal::Internal);
+        }
+        self.counters.tcp_announces += 1;
         let interval = self.interval();
         let v6 = N == 16;
         if said.stopped {

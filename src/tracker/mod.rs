@@ -16,7 +16,7 @@ use crate::config::Permissions;
 use crate::features::accesslist::List;
 use crate::limits::{MINUTE, WALK_INTERVAL, WALK_PACE, WALK_SLICE};
 use crate::stats::counters::Counters;
-use crate::swarm::{Acquaintance, Announced, Random, Swarms};
+use crate::swarm::{Acquaintance, Announced, Endpoint, InfoHash, Random, Swarms};
 use crate::wire::address::to_ip;
 use crate::wire::announce::Interval;
 use connection_id::ConnectionIds;
@@ -62,6 +62,8 @@ pub struct Tracker<const N: usize> {
     blessings: Vec<(IpNet, Permissions)>,
     /// Which torrents are served.
     access_list: List,
+    /// Whether only peers that have a place already are served, for want of memory.
+    shedding: bool,
     /// When the walk over all torrents began, or begins that is to come,
     walk_start: Duration,
     /// and when its next step is due.
@@ -84,6 +86,7 @@ impl<const N: usize> Tracker<N> {
             connection_ids: ConnectionIds::default(),
             blessings: Vec::new(),
             access_list: List::default(),
+            shedding: false,
             walk_start: WALK_INTERVAL,
             walk_step: WALK_INTERVAL,
             body: Vec::new(),
@@ -114,6 +117,17 @@ impl<const N: usize> Tracker<N> {
     /// Counts a TCP connection.
     pub fn accepted(&mut self) {
         self.counters.tcp_accepted += 1;
+    }
+
+    /// Tells whether memory is short. While it is, peers that have no place in a swarm yet are turned away: the others are
+    /// served on, and as peers leave there is room again.
+    pub fn shed(&mut self, short: bool) {
+        self.shedding = short;
+    }
+
+    fn turns_away(&self, hash: &InfoHash, peer: &Endpoint<N>) -> bool {
+        // what is forbidden takes no memory, so that it is told so as ever
+        self.shedding && !self.swarms.holds(hash, peer) && self.access_list.allows(&hash.0)
     }
 
     /// Takes a bounded step, when one is due, of the walk over all torrents in which peers and torrents leave. Tells when to call

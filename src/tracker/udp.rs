@@ -30,9 +30,12 @@ impl<const N: usize> Tracker<N> {
 
     fn udp_announce(&mut self, now: Now, from: &[u8; N], prefix: &Prefix, packet: &[u8], reply: &mut Reply<'_>) {
         let Some(said) = udp::Announce::parse(packet) else { return };
-        self.counters.udp_announces += 1;
         let hash = InfoHash(*said.info_hash);
         let peer = Endpoint { address: *from, port: said.port };
+        if !said.stopped && self.turns_away(&hash, &peer) {
+            return;
+        }
+        self.counters.udp_announces += 1;
         let interval = self.interval();
         if said.stopped {
             let counts = self.swarms.stop(now.minute(), &hash, &peer).map(|(_, counts)| counts).unwrap_or_default();

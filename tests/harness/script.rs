@@ -6,6 +6,7 @@
 //! needs FEATURE...      without FEATURE...   which builds this is for
 //! args WORDS            bare                 command line; bare: without address, ports, directory and user
 //! no-server   ipv6      same-port            no tracker but the ones that `run` starts; listens on ::1; UDP = TCP port
+//! root                                       what it says is so for root only
 //! file NAME             and | lines          a file in the tracker's root directory
 //!
 //! get TARGET                                 GET TARGET HTTP/1.0 and an empty line
@@ -54,6 +55,8 @@ pub struct Script {
     pub bare: bool,
     /// No tracker runs beside the `run` steps.
     pub no_server: bool,
+    /// What it says is so for root only.
+    pub root: bool,
     /// Listens on ::1.
     pub ipv6: bool,
     /// One port for both.
@@ -146,6 +149,7 @@ impl Script {
             "args" => self.args = rest.into(),
             "bare" => self.bare = true,
             "no-server" => self.no_server = true,
+            "root" => self.root = true,
             "ipv6" => self.ipv6 = true,
             "same-port" => self.same_port = true,
             "file" => {

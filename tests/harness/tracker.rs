@@ -109,7 +109,7 @@ impl Starter {
     }
 
     /// Starts it as an ordinary user and group of this number.
-    pub fn as_user(mut self, id: u32) -> Self {
+    pub fn run_by(mut self, id: u32) -> Self {
         self.user = Some(id);
         self
     }

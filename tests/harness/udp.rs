@@ -174,7 +174,7 @@ impl Announced {
     /// Reads an answer; `None` for anything that is no announce answer of IPv4 peers.
     pub fn parse(reply: &[u8]) -> Option<Self> {
         let word = |at: usize| Some(u32::from_be_bytes(reply.get(at..at + 4)?.try_into().ok()?));
-        if word(0)? != 1 || word(4)? != TRANSACTION || (reply.len() - 8) % 6 != 0 {
+        if word(0)? != 1 || word(4)? != TRANSACTION || !(reply.len() - 8).is_multiple_of(6) {
             return None;
         }
         Some(Self { interval: word(8)?, leechers: word(12)?, seeders: word(16)?, peers: peers4(&reply[20..]) })

@@ -1,0 +1,185 @@
+//! Load generator and side-by-side bench for BitTorrent trackers. benches/README.md tells the method.
+
+mod driver;
+mod echo;
+mod growth;
+mod histogram;
+mod http;
+mod meter;
+mod packets;
+mod picture;
+mod plan;
+mod random;
+mod report;
+mod servers;
+mod sys;
+mod udp;
+
+use growth::Growth;
+use plan::Effort;
+use servers::{Places, Result};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+const USAGE: &str = "\
+load [--quick] [--only ROW] [--servers TITLES] [--growth] [--expiry] [--rounds N] [--millis N] [--out DIR] [--no-build]
+     [--ours FILE] [--keepalive FILE] [--clock FILE] [--original FILE] [--aquatic FILE] [--other FILE]
+
+Measures trackers side by side and writes results.md, results.json and results.svg to DIR (default: the benches
+directory, whose README.md gets the table too).
+  --quick      less than two minutes: fewer rounds, smaller swarms
+  --only ROW   rows whose key begins so (udp, open, http, scrape, connect, mix, flight, workers); `none` for no rows
+  --servers    only these, as the table calls them, with a semicolon between: 'floor;ours;original, 1 worker'
+  --growth     also growth, memory and longest waits (full runs without --only always do)
+  --expiry     also the expiry of all torrents, in a build with a movable clock (some five minutes)
+  --rounds N, --millis N   other rounds and times than --quick or the full run have
+  --no-build   take the programs that are there
+  --ours ...   other programs than target/release/opentracker, /usr/bin/opentracker, aquatic_udp on the PATH
+  --other FILE   a second build of ours, as one more column: what a change does
+";
+
+/// The markers in README.md between which the table is.
+const MARKS: [&str; 2] = ["<!-- results -->\n", "<!-- end of results -->"];
+
+struct Options {
+    effort: Effort,
+    only: Option<String>,
+    growth: bool,
+    expiry: bool,
+    build: bool,
+    out: PathBuf,
+    servers: Vec<String>,
+    programs: [Option<PathBuf>; 6],
+}
+
+fn options(words: &[String]) -> Result<Options> {
+    let benches = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_path_buf();
+    let quick = words.iter().any(|word| word == "--quick");
+    let effort = if quick { Effort::QUICK } else { Effort::FULL };
+    let mut options = Options {
+        effort,
+        only: None,
+        growth: false,
+        expiry: false,
+        build: true,
+        out: benches,
+        servers: Vec::new(),
+        programs: Default::default(),
+    };
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        let mut value = || words.next().cloned().ok_or_else(|| format!("{word} wants a value\n{USAGE}"));
+        match word.as_str() {
+            "--quick" => {}
+            "--growth" => options.growth = true,
+            "--expiry" => options.expiry = true,
+            "--no-build" => options.build = false,
+            "--only" => options.only = Some(value()?),
+            "--servers" => options.servers = value()?.split(';').map(String::from).collect(),
+            "--rounds" => options.effort.rounds = value()?.parse::<usize>()?.max(1),
+            "--millis" => options.effort.time = std::time::Duration::from_millis(value()?.parse()?),
+            "--out" => options.out = value()?.into(),
+            "--ours" => options.programs[0] = Some(value()?.into()),
+            "--keepalive" => options.programs[1] = Some(value()?.into()),
+            "--clock" => options.programs[2] = Some(value()?.into()),
+            "--original" => options.programs[3] = Some(value()?.into()),
+            "--aquatic" => options.programs[4] = Some(value()?.into()),
+            "--other" => options.programs[5] = Some(value()?.into()),
+            _ => return Err(USAGE.into()),
+        }
+    }
+    options.growth |= options.only.is_none() && !quick;
+    Ok(options)
+}
+
+/// Builds ours in one of its forms; None where it does not build.
+fn build(root: &Path, directory: &str, arguments: &[&str]) -> Option<PathBuf> {
+    let target = root.join("target").join(directory);
+    let mut command = Command::new("cargo");
+    command.current_dir(root).args(["build", "--release", "--quiet", "--bin", "opentracker", "--target-dir"]);
+    let done = command.arg(&target).args(arguments).status().is_ok_and(|status| status.success());
+    done.then(|| target.join("release/opentracker"))
+}
+
+fn on_path(name: &str) -> Option<PathBuf> {
+    std::env::split_paths(&std::env::var_os("PATH")?).map(|directory| directory.join(name)).find(|path| path.exists())
+}
+
+fn places(options: &Options) -> Result<Places> {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = manifest.ancestors().nth(2).ok_or("no package above the bench")?;
+    let [ours, keepalive, clock, original, aquatic, other] = options.programs.clone();
+    let there = |path: PathBuf| path.exists().then_some(path);
+    let form = |directory: &str, arguments: &[&str]| {
+        if options.build {
+            build(root, directory, arguments)
+        } else {
+            there(root.join("target").join(directory).join("release/opentracker"))
+        }
+    };
+    let movable = ["--config", "profile.release.debug-assertions=true"];
+    let cores = std::thread::available_parallelism()?.get();
+    let clock = if options.expiry { clock.or_else(|| form("bench-clock", &movable)) } else { None };
+    Ok(Places {
+        other,
+        ours: ours.or_else(|| form("", &[])),
+        keepalive: keepalive.or_else(|| form("bench-keepalive", &["--features", "keepalive"])),
+        clock,
+        original: original.or_else(|| there("/usr/bin/opentracker".into())),
+        aquatic: aquatic.or_else(|| on_path("aquatic_udp")),
+        chosen: options.servers.clone(),
+        scratch: servers::scratch()?,
+        server_cores: vec![0],
+        all_cores: (0..cores).collect(),
+    })
+}
+
+fn bench(options: &Options) -> Result<()> {
+    let places = places(options)?;
+    sys::raise_descriptors();
+    let loads: Vec<usize> = places.all_cores.iter().copied().filter(|core| *core != 0).collect();
+    sys::stay_on(if loads.is_empty() { &places.all_cores } else { &loads });
+    let groups = plan::groups(options.effort);
+    places.write_whitelist(groups.iter().map(|group| group.swarms.torrents).max().unwrap_or(1))?;
+    let mut results = Vec::new();
+    for group in &groups {
+        results.extend(driver::run(&places, group, options.effort, options.only.as_deref())?);
+    }
+    let mut growth = if options.growth { growth::run(&places, options.effort)? } else { Growth::default() };
+    if options.expiry {
+        growth::expiry(&places, options.effort, &mut growth)?;
+    }
+    fs::remove_dir_all(&places.scratch)?;
+    let table = report::markdown(&results, &growth);
+    print!("{table}");
+    fs::write(options.out.join("results.md"), &table)?;
+    fs::write(options.out.join("results.json"), report::json(&results, &growth))?;
+    fs::write(options.out.join("results.svg"), picture::svg(&results))?;
+    let readme = options.out.join("README.md");
+    if let Ok(text) = fs::read_to_string(&readme)
+        && let Some((before, rest)) = text.split_once(MARKS[0])
+        && let Some((_, after)) = rest.split_once(MARKS[1])
+    {
+        fs::write(readme, format!("{before}{}\n{table}\n{}{after}", MARKS[0], MARKS[1]))?;
+    }
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let done = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["echo", port, bytes] => match (port.parse(), bytes.parse()) {
+            (Ok(port), Ok(bytes)) => echo::run(port, bytes).map_err(Into::into),
+            _ => Err(USAGE.into()),
+        },
+        _ => options(&words).and_then(|options| bench(&options)),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
