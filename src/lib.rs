@@ -31,22 +31,10 @@ pub mod workers;
 compile_error!("the switch log-networks does not compile, as in the original: what it names was never written");
 #[cfg(all(feature = "accesslist-black", feature = "accesslist-white"))]
 compile_error!("the switches accesslist-black and accesslist-white exclude each other");
-#[cfg(feature = "v6")]
-compile_error!("the switch v6 is not built yet");
 #[cfg(feature = "compression-gzip")]
 compile_error!("the switch compression-gzip is not built yet");
 #[cfg(feature = "compression-gzip-always")]
 compile_error!("the switch compression-gzip-always is not built yet");
-#[cfg(feature = "accesslist-black")]
-compile_error!("the switch accesslist-black is not built yet");
-#[cfg(feature = "accesslist-white")]
-compile_error!("the switch accesslist-white is not built yet");
-#[cfg(feature = "restrict-stats")]
-compile_error!("the switch restrict-stats is not built yet");
-#[cfg(feature = "ip-from-query-string")]
-compile_error!("the switch ip-from-query-string is not built yet");
-#[cfg(feature = "ip-from-proxy")]
-compile_error!("the switch ip-from-proxy is not built yet");
 #[cfg(feature = "modest-fullscrapes")]
 compile_error!("the switch modest-fullscrapes is not built yet");
 #[cfg(feature = "log-numwant")]
@@ -57,5 +45,3 @@ compile_error!("the switch spot-woodpecker is not built yet");
 compile_error!("the switch fulllog-networks is not built yet");
 #[cfg(feature = "syslogs")]
 compile_error!("the switch syslogs is not built yet");
-#[cfg(feature = "keepalive")]
-compile_error!("the switch keepalive is not built yet");

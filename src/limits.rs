@@ -77,6 +77,10 @@ pub const ACCEPTS_A_TURN: usize = 64;
 /// How long accepting pauses when there are no descriptors left, unless one of ours gets free before.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
+/// Requests that one connection is answered in one turn, where clients send more before they have read the answer. As many
+/// connections as there are events in a turn may do so.
+pub const REQUESTS_A_TURN: usize = 4;
+
 // ---- UDP --------------------------------------------------------------------------------------------------------
 
 /// Datagrams received or sent in one call.
@@ -145,6 +149,15 @@ pub const LIVESYNC_RECORDS_A_TURN: usize = 1000;
 
 /// Addresses and networks that can be blessed; more are ignored (as the original).
 pub const BLESSINGS_MAX: usize = 64;
+
+/// Bytes of an access list file; a larger one is not read. That is room for a hundred million torrents.
+pub const ACCESS_LIST_FILE_MAX: u64 = 4 << 30;
+
+/// Info hashes that share an entry of the index over an access list, about; the index then takes a quarter of a byte a hash.
+pub const ACCESS_LIST_SHARE: usize = 16;
+
+/// Info hashes of an access list whose memory is given back in one step: 64 KiB.
+pub const ACCESS_LIST_STEP: usize = (64 << 10) / 20;
 
 // ---- the loop ---------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 //! The steps of a start, top to bottom.
 
 use opentracker::features::ADDRESS;
+use opentracker::features::accesslist::Loader;
 use opentracker::server::Server;
 use opentracker::start::{Ended, Start, say, version};
 use opentracker::sys::alloc::{Allocator, hold_reserve};
@@ -40,12 +41,14 @@ fn run() -> Result<(), Ended> {
     };
     let mut tracker = Tracker::<ADDRESS>::new(settings, seed);
     tracker.bless(std::mem::take(&mut start.blessings));
+    let mut loader = Loader::new(start.access_list.take())?;
+    loader.load_first(tracker.access_list());
     if let Some(file) = &start.state_file {
         let now = Now { unix: clock.unix_seconds(), up: clock.now() };
         tracker.restore_from(file, now).iter().for_each(|warning| say(warning));
     }
     resources::sharpen_waits();
-    Server::new(clock, signals, start.sockets, tracker, || ALLOCATOR.is_short())?.run()?;
+    Server::new(clock, signals, start.sockets, tracker, loader, || ALLOCATOR.is_short())?.run()?;
     Ok(())
 }
 

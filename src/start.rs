@@ -55,6 +55,8 @@ pub struct Start {
     pub stats_path: Vec<u8>,
     /// The file that the last run's torrents are in.
     pub state_file: Option<OsString>,
+    /// The file that the access list is in, relative to the root directory.
+    pub access_list: Option<OsString>,
     /// Who may do what others may not.
     pub blessings: Vec<(IpNet, Permissions)>,
     address: IpAddr,
@@ -93,6 +95,7 @@ impl Start {
             redirect_url: None,
             stats_path: b"stats".to_vec(),
             state_file: None,
+            access_list: None,
             blessings: Vec::new(),
             address: SWITCHES.any_address(),
             udp_workers: 0,
@@ -146,11 +149,11 @@ impl Start {
             Directive::User(user) => self.user = user,
             Directive::RedirectUrl(url) => self.redirect_url = Some(url),
             Directive::LiveSyncListen(address) => self.join_cluster(address)?,
+            Directive::AccessListFile(file) => self.access_list = Some(file),
             Directive::StateFile(file) => self.state_file = Some(file),
             Directive::StatsPath(path) => self.stats_path = path,
             Directive::UdpWorkers(workers) => self.udp_workers = workers,
             // not in this build's grammar, or followed above
-            Directive::AccessListFile(_) => {}
             Directive::Include(_) | Directive::Help | Directive::Version => {}
         }
         Ok(())

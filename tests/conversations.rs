@@ -149,6 +149,9 @@ impl Stage {
         if script.needs.iter().any(|feature| feature.starts_with("accesslist-")) {
             starter = starter.own_list();
         }
+        if script.needs.iter().any(|feature| ["restrict-stats", "ip-from-proxy"].contains(&feature.as_str())) {
+            starter = starter.own_blessings();
+        }
         starter = starter.allow(script::all_hashes());
         for (name, content) in &script.files {
             let content = script::lines(content, &|word| value(&starter, word));

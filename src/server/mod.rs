@@ -9,6 +9,7 @@ mod livesync;
 mod pace;
 mod udp;
 
+use crate::features::accesslist::Loader;
 use crate::features::livesync::Sockets as Cluster;
 use crate::limits::{ACCEPT_PAUSE, EVENTS_A_TURN, REQUEST_MAX};
 use crate::sys::clock::Clock;
@@ -28,6 +29,7 @@ enum Token {
     Cluster,
     Udp(usize),
     Workers,
+    Loader,
     Listener(usize),
     Connection(Name),
 }
@@ -38,6 +40,7 @@ impl Token {
             Token::Signals => (0, 0),
             Token::Workers => (0, 1),
             Token::Cluster => (0, 2),
+            Token::Loader => (0, 3),
             Token::Udp(index) => (1, index as u64),
             Token::Listener(index) => (2, index as u64),
             Token::Connection(name) => (3, name.to_bits()),
@@ -50,7 +53,8 @@ impl Token {
         match bits >> Name::BITS {
             0 if rest == 0 => Token::Signals,
             0 if rest == 1 => Token::Workers,
-            0 => Token::Cluster,
+            0 if rest == 2 => Token::Cluster,
+            0 => Token::Loader,
             1 => Token::Udp(rest as usize),
             2 => Token::Listener(rest as usize),
             _ => Token::Connection(Name::from_bits(rest)),
@@ -75,6 +79,7 @@ pub struct Server<const N: usize> {
     signals: Signals,
     poller: Poller,
     tracker: Tracker<N>,
+    loader: Loader,
     /// Whether memory is short.
     short: fn() -> bool,
     listeners: Vec<OwnedFd>,
@@ -102,10 +107,14 @@ impl<const N: usize> Server<N> {
         signals: Signals,
         sockets: Sockets,
         tracker: Tracker<N>,
+        loader: Loader,
         short: fn() -> bool,
     ) -> io::Result<Self> {
         let mut poller = Poller::new(EVENTS_A_TURN)?;
         poller.add(signals.as_fd(), Token::Signals.to_bits(), Interest::READ)?;
+        if let Some(waker) = loader.waker() {
+            poller.add(waker, Token::Loader.to_bits(), Interest::READ)?;
+        }
         for (index, listener) in sockets.listeners.iter().enumerate() {
             poller.add(listener.as_fd(), Token::Listener(index).to_bits(), Interest::READ)?;
         }
@@ -121,6 +130,7 @@ impl<const N: usize> Server<N> {
             signals,
             poller,
             tracker,
+            loader,
             short,
             listeners: sockets.listeners,
             accepting_from: None,
@@ -158,13 +168,13 @@ impl<const N: usize> Server<N> {
                     while let Some(signal) = self.signals.take() {
                         match signal {
                             Signal::Interrupt => return Ok(false),
-                            // nothing to read again in a build without access lists
-                            Signal::Hangup => {}
+                            Signal::Hangup => self.loader.reload(),
                         }
                     }
                 }
                 Token::Cluster => served += self.hear_cluster(now),
                 Token::Udp(index) => served += self.udp.serve(index, now, &mut self.tracker),
+                Token::Loader => self.loader.exchange(self.tracker.access_list()),
                 Token::Workers => self.udp.serve_workers(now, &mut self.tracker),
                 Token::Listener(index) => served += self.accept(index, now),
                 Token::Connection(name) => self.connection_ready(name, event, now),
@@ -234,10 +244,9 @@ mod tests {
     #[test]
     fn tokens_come_back_as_they_were() {
         let names = [0, 1, (1 << Name::BITS) - 1].map(|bits| Token::Connection(Name::from_bits(bits)));
-        for token in [Token::Signals, Token::Workers, Token::Cluster, Token::Udp(0), Token::Udp(7), Token::Listener(9)]
-            .into_iter()
-            .chain(names)
-        {
+        let named = [Token::Signals, Token::Workers, Token::Cluster, Token::Loader];
+        let numbered = [Token::Udp(0), Token::Udp(7), Token::Listener(9)];
+        for token in named.into_iter().chain(numbered).chain(names) {
             assert_eq!(Token::from_bits(token.to_bits()), token);
         }
     }

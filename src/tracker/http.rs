@@ -3,22 +3,25 @@
 use super::livesync::{tell_announce, tell_stop};
 use super::pages::Page;
 use super::{Now, Tracker, count};
+use crate::config::{Permissions, address};
 use crate::features;
 use crate::limits::NUMWANT_MAX;
 use crate::stats::counters::HttpError;
 use crate::stats::modes::{Asked, Format, Mode};
 use crate::stats::text::{self, Overview};
 use crate::swarm::{self, Endpoint, InfoHash};
+use crate::wire::address::{from_ip, to_ip};
 use crate::wire::announce::{Announce, Extras};
 use crate::wire::bencode;
 use crate::wire::http::{self, Refusal, Version};
 use crate::wire::query::{Context, Scanner, Token};
 use crate::wire::scrape;
+use std::net::IpAddr;
 
 /// What becomes of a request.
 pub enum Answer<const N: usize> {
-    /// The whole reply has been written.
-    Whole,
+    /// The whole reply has been written, in this version. A connection can stay behind one of 1.1; the others close it.
+    Whole(Version),
     /// The reply is made in slices.
     InSlices(Box<Page<N>>),
 }
@@ -44,12 +47,13 @@ impl<const N: usize> Tracker<N> {
             Ok(Content::Body(version)) => {
                 http::success(out, version, self.body.len());
                 out.extend_from_slice(&self.body);
+                return Answer::Whole(version);
             }
             Ok(Content::Slices(page)) => return Answer::InSlices(Box::new(page)),
             Ok(Content::Elsewhere) => self.redirect(out),
             Err(refusal) => self.refuse(refusal, out),
         }
-        Answer::Whole
+        Answer::Whole(Version::Http10)
     }
 
     /// Refuses a request that is longer than what is collected.
@@ -73,6 +77,8 @@ impl<const N: usize> Tracker<N> {
     }
 
     fn route(&mut self, now: Now, from: &[u8; N], request: &mut [u8]) -> Answered<N> {
+        // before decoding: what is decoded could look like a header
+        let peer = if features::IP_FROM_PROXY { self.behind_proxy(from, request) } else { *from };
         let start = http::path_start(request)?;
         let everything = request.get(start..).is_some_and(|path| path.starts_with(b"scrape HTTP/"));
         let mut scanner = Scanner::new(request, start);
@@ -82,24 +88,37 @@ impl<const N: usize> Tracker<N> {
             Token::Bad => return Err(Refusal::NotFound),
         };
         match scanner.text(&path) {
-            [b'a' | b'?', ..] => self.announce(now, from, &mut scanner),
+            [b'a' | b'?', ..] => self.announce(now, &peer, &mut scanner),
             _ if everything && features::FULLSCRAPE => Ok(Content::Slices(Page::full_scrape())),
             [b's', b'c', ..] => self.scrape(now, &mut scanner),
-            path if path == self.settings.stats_path => self.statistics(now, &mut scanner),
+            path if path == self.settings.stats_path => {
+                if features::RESTRICT_STATS && !self.allows(from, Permissions::STATS) {
+                    return Err(Refusal::Denied);
+                }
+                self.statistics(now, &mut scanner)
+            }
             _ => Err(Refusal::NotFound),
         }
+    }
+
+    /// Whom a request comes from: where a blessed proxy passed it on, the first address that it names.
+    fn behind_proxy(&self, from: &[u8; N], head: &[u8]) -> [u8; N] {
+        let named = http::header(head, b"x-forwarded-for").filter(|_| self.allows(from, Permissions::PROXY));
+        named.and_then(address::address).and_then(from_ip).unwrap_or(*from)
     }
 
     fn announce(&mut self, now: Now, from: &[u8; N], scanner: &mut Scanner<'_>) -> Answered<N> {
         if !scanner.enter_query() {
             return Err(Refusal::Parameter);
         }
-        let said = Announce::parse(scanner, Extras::default())?;
+        let extras = Extras { ip: features::IP_FROM_QUERY_STRING.then_some(storable::<N>) };
+        let said = Announce::parse(scanner, extras)?;
         let Some(info_hash) = said.info_hash.map(InfoHash) else {
             self.body.extend_from_slice(bencode::NO_INFO_HASH);
             return Ok(Content::Body(Version::Http11));
         };
-        let peer = Endpoint { address: *from, port: said.port.to_be_bytes() };
+        let address = said.ip.and_then(from_ip).unwrap_or(*from);
+        let peer = Endpoint { address, port: said.port.to_be_bytes() };
         if !said.stopped && self.turns_away(&info_hash, &peer) {
             return Err(Refusal::Internal);
         }
@@ -111,6 +130,10 @@ impl<const N: usize> Tracker<N> {
                 self.swarms.stop(now.minute(), &info_hash, &peer).map(|(_, counts)| counts).unwrap_or_default();
             tell_stop(&mut self.outbox, &info_hash, &peer, said.seeding);
             bencode::stopped(&mut self.body, counts, interval, v6);
+            return Ok(Content::Body(Version::Http11));
+        }
+        if !self.access_list.allows(&info_hash.0) {
+            self.body.extend_from_slice(bencode::NOT_AUTHORIZED);
             return Ok(Content::Body(Version::Http11));
         }
         let what = swarm::Announce { seeding: said.seeding, completed: said.completed };
@@ -186,4 +209,9 @@ impl<const N: usize> Tracker<N> {
             _ => text::peers(out, &overview),
         }
     }
+}
+
+/// Reads an address, anything behind it, unless it is of a family that this build has no room for.
+fn storable<const N: usize>(text: &[u8]) -> Option<IpAddr> {
+    address::address(text).and_then(from_ip::<N>).map(|address| to_ip(&address))
 }

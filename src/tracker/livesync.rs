@@ -31,7 +31,7 @@ impl<const N: usize> Tracker<N> {
             return;
         }
         // what keeps peers from announcing here keeps them out by this way too
-        if self.turns_away(&hash, &peer) {
+        if !self.access_list.allows(&hash.0) || self.turns_away(&hash, &peer) {
             return;
         }
         let what = Announce { seeding: record.seeding, completed: record.completed };

@@ -14,6 +14,7 @@ mod tests;
 pub mod udp;
 
 use crate::config::Permissions;
+use crate::features::accesslist::List;
 use crate::features::livesync::Outbox;
 use crate::limits::{MINUTE, WALK_INTERVAL, WALK_PACE, WALK_SLICE};
 use crate::stats::counters::Counters;
@@ -63,6 +64,8 @@ pub struct Tracker<const N: usize> {
     blessings: Vec<(IpNet, Permissions)>,
     /// What the other trackers of the cluster are to be told.
     outbox: Outbox<N>,
+    /// Which torrents are served.
+    access_list: List,
     /// Whether only peers that have a place already are served, for want of memory.
     shedding: bool,
     /// When the walk over all torrents began, or begins that is to come,
@@ -88,6 +91,7 @@ impl<const N: usize> Tracker<N> {
             outbox: Outbox::new(id),
             random,
             connection_ids: ConnectionIds::default(),
+            access_list: List::default(),
             shedding: false,
             walk_start: WALK_INTERVAL,
             walk_step: WALK_INTERVAL,
@@ -111,6 +115,11 @@ impl<const N: usize> Tracker<N> {
         &mut self.outbox
     }
 
+    /// The list that decides which torrents are served. Those that a new one forbids stay until their peers have left.
+    pub fn access_list(&mut self) -> &mut List {
+        &mut self.access_list
+    }
+
     /// The state of all torrents, for reading.
     pub fn swarms(&self) -> &Swarms<N> {
         &self.swarms
@@ -128,7 +137,8 @@ impl<const N: usize> Tracker<N> {
     }
 
     fn turns_away(&self, hash: &InfoHash, peer: &Endpoint<N>) -> bool {
-        self.shedding && !self.swarms.holds(hash, peer)
+        // what is forbidden takes no memory, so that it is told so as ever
+        self.shedding && !self.swarms.holds(hash, peer) && self.access_list.allows(&hash.0)
     }
 
     /// Takes a bounded step, when one is due, of the walk over all torrents in which peers and torrents leave. Tells when to call

@@ -44,6 +44,10 @@ impl<const N: usize> Tracker<N> {
             reply.announced(prefix.transaction, interval, counts);
             return;
         }
+        if !self.access_list.allows(&hash.0) {
+            reply.action(Action::Announce, prefix.transaction);
+            return;
+        }
         let what = Announce { seeding: said.seeding, completed: said.completed };
         let (announced, torrent) = self.swarms.announce(now.minute(), &hash, &peer, what);
         count(&mut self.counters, &announced);
