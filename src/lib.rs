@@ -12,6 +12,7 @@
 //! - [`tracker`]: the rules: what a request is answered with
 //! - [`start`]: what the operator said, carried out
 //! - [`server`]: the loop: sockets, connections, deadlines
+//! - [`workers`]: helper threads, which own no state
 //! - [`sys`]: the operating system, and all unsafe code
 
 pub mod config;
@@ -24,6 +25,7 @@ pub mod swarm;
 pub mod sys;
 pub mod tracker;
 pub mod wire;
+pub mod workers;
 
 #[cfg(feature = "log-networks")]
 compile_error!("the switch log-networks does not compile, as in the original: what it names was never written");
@@ -39,8 +41,6 @@ compile_error!("the switch compression-gzip-always is not built yet");
 compile_error!("the switch accesslist-black is not built yet");
 #[cfg(feature = "accesslist-white")]
 compile_error!("the switch accesslist-white is not built yet");
-#[cfg(feature = "sync-live")]
-compile_error!("the switch sync-live is not built yet");
 #[cfg(feature = "restrict-stats")]
 compile_error!("the switch restrict-stats is not built yet");
 #[cfg(feature = "ip-from-query-string")]

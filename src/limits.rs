@@ -92,6 +92,55 @@ pub const UDP_REQUEST_MAX: usize = 2048;
 /// which overflows at some 250.
 pub const UDP_RECEIVE_BUFFER: usize = 8 << 20;
 
+/// Workers for one UDP socket at most; more are not started, however many are asked for.
+pub const UDP_WORKERS_MAX: u32 = 64;
+
+/// Bytes of stack of a helper thread.
+pub const WORKER_STACK: usize = 256 << 10;
+
+// ---- gathering --------------------------------------------------------------------------------------------------
+
+/// Requests a second from which on the loop lets them gather.
+pub const GATHER_RATE: f64 = 12_000.0;
+
+/// How long it lets them gather.
+pub const GATHER_WAIT: Duration = Duration::from_micros(150);
+
+/// Requests that have to come meanwhile for it to have been worth it.
+pub const GATHER_LEAST: u32 = 2;
+
+/// Over how long the rate is measured, and for how long nothing is gathered where it was not worth it.
+pub const GATHER_WINDOW: Duration = Duration::from_millis(10);
+
+// ---- live sync --------------------------------------------------------------------------------------------------
+
+/// Bytes that a packet to the other trackers stays under (as the original), so that no network has to cut it.
+pub const LIVESYNC_PACKET_MAX: usize = 1480;
+
+/// Time after the last packet when the next one goes, full or not (as the original).
+pub const LIVESYNC_DELAY: Duration = Duration::from_secs(15);
+
+/// Peers that announce again are told of only when their last announce is more minutes ago than this (as the original).
+pub const LIVESYNC_RENEWAL_MINUTES: u32 = 10;
+
+/// Routers that packets to the other trackers may pass, and one: none (as the original).
+pub const LIVESYNC_TTL: u32 = 1;
+
+/// Full packets that wait where the system takes no more for a moment; what comes on top is not told. A turn makes far fewer.
+pub const LIVESYNC_BACKLOG: usize = 256;
+
+/// Time until such packets are tried again.
+pub const LIVESYNC_RETRY: Duration = Duration::from_millis(10);
+
+/// Bytes of a received packet that are looked at: all that UDP can carry.
+pub const LIVESYNC_RECEIVE_MAX: usize = 65_536;
+
+/// Packets of other trackers that are received in one turn of the loop,
+pub const LIVESYNC_PACKETS_A_TURN: usize = 64;
+
+/// and records: none is received after so many. The packet that goes beyond it has 2,340 at most, usual ones have up to 52.
+pub const LIVESYNC_RECORDS_A_TURN: usize = 1000;
+
 // ---- the operator ----------------------------------------------------------------------------------------------
 
 /// Addresses and networks that can be blessed; more are ignored (as the original).

@@ -3,7 +3,7 @@
 use opentracker::features::ADDRESS;
 use opentracker::server::Server;
 use opentracker::start::{Ended, Start, say, version};
-use opentracker::sys::alloc::Allocator;
+use opentracker::sys::alloc::{Allocator, hold_reserve};
 use opentracker::sys::clock::Clock;
 use opentracker::sys::signals::Signals;
 use opentracker::sys::{randomness, resources};
@@ -29,6 +29,7 @@ fn run() -> Result<(), Ended> {
     let signals = Signals::new()?;
     let mut start = Start::follow(std::env::args_os())?;
     resources::raise_descriptor_limit();
+    hold_reserve();
     let seed = seed()?;
     start.drop_privileges()?;
 
@@ -38,11 +39,13 @@ fn run() -> Result<(), Ended> {
         version: version(),
     };
     let mut tracker = Tracker::<ADDRESS>::new(settings, seed);
+    tracker.bless(std::mem::take(&mut start.blessings));
     if let Some(file) = &start.state_file {
         let now = Now { unix: clock.unix_seconds(), up: clock.now() };
         tracker.restore_from(file, now).iter().for_each(|warning| say(warning));
     }
-    Server::new(clock, signals, start.sockets, tracker)?.run()?;
+    resources::sharpen_waits();
+    Server::new(clock, signals, start.sockets, tracker, || ALLOCATOR.is_short())?.run()?;
     Ok(())
 }
 

@@ -5,6 +5,12 @@
 
 use crate::config::{AccessList, Switches};
 
+#[cfg(not(feature = "sync-live"))]
+#[path = "no_livesync.rs"]
+pub mod livesync;
+#[cfg(feature = "sync-live")]
+pub mod livesync;
+
 /// A tracker for IPv6: peers of 18 bytes.
 pub const V6: bool = cfg!(feature = "v6");
 

@@ -2,6 +2,7 @@
 //! [connections](super::connections).
 
 use super::connections::{Connection, Name, State};
+use super::udp::Served;
 use super::{Server, Token};
 use crate::limits::{ACCEPTS_A_TURN, LINGER_MAX, MINUTE, REQUEST_MAX};
 use crate::sys::poller::Event;
@@ -18,11 +19,13 @@ const HEAD_ROOM: usize = 128;
 
 impl<const N: usize> Server<N> {
     /// Takes new connections, as many as there is a turn for.
-    pub(super) fn accept(&mut self, index: usize, now: Now) {
+    pub(super) fn accept(&mut self, index: usize, now: Now) -> Served {
+        let mut served = Served { requests: 0, drained: false };
         for _ in 0..ACCEPTS_A_TURN {
-            let Some(listener) = self.listeners.get(index) else { return };
+            let Some(listener) = self.listeners.get(index) else { break };
             match socket::accept(listener.as_fd()) {
                 Ok(Accepted::Connection(socket, from)) => {
+                    served.requests += 1;
                     self.tracker.accepted();
                     if let Some(from) = from_ip(from.ip()) {
                         // the request is usually there already
@@ -30,10 +33,17 @@ impl<const N: usize> Server<N> {
                     }
                 }
                 Ok(Accepted::Lost) => {}
-                Ok(Accepted::Empty) => return,
-                Ok(Accepted::Exhausted) | Err(_) => return self.pause_accepting(now),
+                Ok(Accepted::Empty) => {
+                    served.drained = true;
+                    break;
+                }
+                Ok(Accepted::Exhausted) | Err(_) => {
+                    self.pause_accepting(now);
+                    break;
+                }
             }
         }
+        served
     }
 
     fn begin(&mut self, mut connection: Connection<N>, now: Now) {

@@ -1,12 +1,15 @@
 //! The loop: one thread that owns the tracker and all sockets.
 //!
-//! [`Server::turn`] has the whole order of a turn. Each part of it is bounded, so that none keeps the others waiting for long.
+//! `Server::turn` has the whole order of a turn. Each part of it is bounded, so that none keeps the others waiting for long.
 
 mod connections;
 mod deadlines;
 mod http;
+mod livesync;
+mod pace;
 mod udp;
 
+use crate::features::livesync::Sockets as Cluster;
 use crate::limits::{ACCEPT_PAUSE, EVENTS_A_TURN, REQUEST_MAX};
 use crate::sys::clock::Clock;
 use crate::sys::poller::{Event, Interest, Poller};
@@ -22,7 +25,9 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Token {
     Signals,
+    Cluster,
     Udp(usize),
+    Workers,
     Listener(usize),
     Connection(Name),
 }
@@ -31,6 +36,8 @@ impl Token {
     fn to_bits(self) -> u64 {
         let (kind, rest) = match self {
             Token::Signals => (0, 0),
+            Token::Workers => (0, 1),
+            Token::Cluster => (0, 2),
             Token::Udp(index) => (1, index as u64),
             Token::Listener(index) => (2, index as u64),
             Token::Connection(name) => (3, name.to_bits()),
@@ -41,7 +48,9 @@ impl Token {
     fn from_bits(bits: u64) -> Token {
         let rest = bits & ((1 << Name::BITS) - 1);
         match bits >> Name::BITS {
-            0 => Token::Signals,
+            0 if rest == 0 => Token::Signals,
+            0 if rest == 1 => Token::Workers,
+            0 => Token::Cluster,
             1 => Token::Udp(rest as usize),
             2 => Token::Listener(rest as usize),
             _ => Token::Connection(Name::from_bits(rest)),
@@ -54,8 +63,10 @@ impl Token {
 pub struct Sockets {
     /// Those that take HTTP connections.
     pub listeners: Vec<OwnedFd>,
-    /// Those of the UDP protocol.
-    pub udp: Vec<OwnedFd>,
+    /// Those of the UDP protocol, and how many workers receive and send for each; without any the loop does.
+    pub udp: Vec<(OwnedFd, u32)>,
+    /// Those that the trackers of a cluster talk through.
+    pub cluster: Option<Cluster>,
 }
 
 /// A tracker with its sockets.
@@ -64,10 +75,14 @@ pub struct Server<const N: usize> {
     signals: Signals,
     poller: Poller,
     tracker: Tracker<N>,
+    /// Whether memory is short.
+    short: fn() -> bool,
     listeners: Vec<OwnedFd>,
     /// Until when no connections are accepted, for want of descriptors.
     accepting_from: Option<Duration>,
     udp: udp::Service,
+    cluster: Option<Cluster>,
+    pace: pace::Pace,
     connections: Connections<N>,
     /// Connections whose pages are in the making, the one whose turn it is first.
     making: VecDeque<Name>,
@@ -78,27 +93,40 @@ pub struct Server<const N: usize> {
 }
 
 impl<const N: usize> Server<N> {
-    /// Takes the sockets and the tracker.
+    /// Takes the sockets and the tracker, and starts the workers asked for. `short` tells whether memory has run out.
     ///
     /// # Errors
-    /// The system has no poller to give, or takes not all sockets into it.
-    pub fn new(clock: Clock, signals: Signals, sockets: Sockets, tracker: Tracker<N>) -> io::Result<Self> {
+    /// The system has no poller or thread to give, or takes not all sockets into the poller.
+    pub fn new(
+        clock: Clock,
+        signals: Signals,
+        sockets: Sockets,
+        tracker: Tracker<N>,
+        short: fn() -> bool,
+    ) -> io::Result<Self> {
         let mut poller = Poller::new(EVENTS_A_TURN)?;
         poller.add(signals.as_fd(), Token::Signals.to_bits(), Interest::READ)?;
         for (index, listener) in sockets.listeners.iter().enumerate() {
             poller.add(listener.as_fd(), Token::Listener(index).to_bits(), Interest::READ)?;
         }
-        for (index, socket) in sockets.udp.iter().enumerate() {
-            poller.add(socket.as_fd(), Token::Udp(index).to_bits(), Interest::READ)?;
+        let udp = udp::Service::new::<N>(sockets.udp, |index, socket| {
+            poller.add(socket, Token::Udp(index).to_bits(), Interest::READ)
+        })?;
+        poller.add(udp.workers().waker().as_fd(), Token::Workers.to_bits(), Interest::READ)?;
+        if let Some(cluster) = &sockets.cluster {
+            poller.add(cluster.ears(), Token::Cluster.to_bits(), Interest::READ)?;
         }
         Ok(Server {
             clock,
             signals,
             poller,
             tracker,
+            short,
             listeners: sockets.listeners,
             accepting_from: None,
-            udp: udp::Service::new::<N>(sockets.udp),
+            udp,
+            cluster: sockets.cluster,
+            pace: pace::Pace::default(),
             connections: Connections::default(),
             making: VecDeque::new(),
             request: vec![0; REQUEST_MAX + 1],
@@ -117,11 +145,13 @@ impl<const N: usize> Server<N> {
     }
 
     /// One turn: wait, answer what came, make some more of the long pages, close what took too long, let some time pass over
-    /// the swarms. False when it is time to end.
+    /// the swarms, tell the other trackers, and under load let some requests gather. False when it is time to end.
     fn turn(&mut self, events: &mut Vec<Event>) -> io::Result<bool> {
         let wait = self.time_to_wait();
         self.poller.wait(events, wait)?;
         let now = self.now();
+        self.tracker.shed((self.short)());
+        let mut served = udp::Served { requests: 0, drained: true };
         for event in events.iter() {
             match Token::from_bits(event.token) {
                 Token::Signals => {
@@ -133,8 +163,10 @@ impl<const N: usize> Server<N> {
                         }
                     }
                 }
-                Token::Udp(index) => self.udp.serve(index, now, &mut self.tracker),
-                Token::Listener(index) => self.accept(index, now),
+                Token::Cluster => served += self.hear_cluster(now),
+                Token::Udp(index) => served += self.udp.serve(index, now, &mut self.tracker),
+                Token::Workers => self.udp.serve_workers(now, &mut self.tracker),
+                Token::Listener(index) => served += self.accept(index, now),
                 Token::Connection(name) => self.connection_ready(name, event, now),
             }
         }
@@ -145,7 +177,13 @@ impl<const N: usize> Server<N> {
         if self.accepting_from.is_some_and(|from| from <= now.up) {
             self.resume_accepting();
         }
+        self.tell_cluster(now);
         self.tracker.tend(now);
+        if let Some(wait) = self.pace.after_turn(now.up, served.requests, served.drained)
+            && self.making.is_empty()
+        {
+            std::thread::sleep(wait);
+        }
         Ok(true)
     }
 
@@ -158,7 +196,12 @@ impl<const N: usize> Server<N> {
         if !self.making.is_empty() {
             return Some(Duration::ZERO);
         }
-        let due = [self.connections.next_deadline(), self.accepting_from, Some(self.tracker.next_step())];
+        let due = [
+            self.connections.next_deadline(),
+            self.accepting_from,
+            self.cluster.as_ref().and(self.tracker.outbox().due()),
+            Some(self.tracker.next_step()),
+        ];
         let wait = due.into_iter().flatten().min()?.saturating_sub(self.clock.now());
         Some(self.clock.max_wait().map_or(wait, |longest| wait.min(longest)))
     }
@@ -191,7 +234,10 @@ mod tests {
     #[test]
     fn tokens_come_back_as_they_were() {
         let names = [0, 1, (1 << Name::BITS) - 1].map(|bits| Token::Connection(Name::from_bits(bits)));
-        for token in [Token::Signals, Token::Udp(0), Token::Udp(7), Token::Listener(9)].into_iter().chain(names) {
+        for token in [Token::Signals, Token::Workers, Token::Cluster, Token::Udp(0), Token::Udp(7), Token::Listener(9)]
+            .into_iter()
+            .chain(names)
+        {
             assert_eq!(Token::from_bits(token.to_bits()), token);
         }
     }

@@ -1,40 +1,111 @@
-//! UDP sockets: received, answered and sent in batches.
+//! UDP sockets: received, answered and sent in batches, by the loop itself or through workers.
 
-use crate::limits::{UDP_BATCH, UDP_BATCHES_A_TURN, UDP_REQUEST_MAX};
+use crate::limits::{UDP_BATCH, UDP_BATCHES_A_TURN, UDP_REQUEST_MAX, UDP_WORKERS_MAX};
 use crate::sys::datagram::Batch;
 use crate::tracker::{Now, Tracker};
 use crate::wire::address::from_ip;
 use crate::wire::udp::reply_max;
-use std::os::fd::{AsFd, OwnedFd};
+use crate::workers::udp::Pool;
+use std::io;
+use std::ops::AddAssign;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
-/// The UDP sockets and the buffers they share.
+/// What a turn did for one or more sockets.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Served {
+    /// Datagrams and connections taken.
+    pub(super) requests: u32,
+    /// Whether none were left.
+    pub(super) drained: bool,
+}
+
+impl AddAssign for Served {
+    fn add_assign(&mut self, other: Served) {
+        self.requests += other.requests;
+        self.drained &= other.drained;
+    }
+}
+
+/// The UDP sockets, and the buffers or workers by which they are served.
 pub(super) struct Service {
+    /// Those that the loop serves itself.
     sockets: Vec<OwnedFd>,
     batch: Batch,
+    workers: Pool,
 }
 
 impl Service {
-    /// Serves these sockets to addresses of `N` bytes.
-    pub(super) fn new<const N: usize>(sockets: Vec<OwnedFd>) -> Service {
-        Service { sockets, batch: Batch::new(UDP_BATCH, UDP_REQUEST_MAX, reply_max(N)) }
+    /// Serves these sockets to addresses of `N` bytes; `watch` has the poller watch those that the loop serves itself.
+    ///
+    /// # Errors
+    /// A socket cannot be watched, or a worker not be started.
+    pub(super) fn new<const N: usize>(
+        sockets: Vec<(OwnedFd, u32)>,
+        mut watch: impl FnMut(usize, BorrowedFd<'_>) -> io::Result<()>,
+    ) -> io::Result<Service> {
+        let mut workers = Pool::new()?;
+        let mut own = Vec::new();
+        for (socket, threads) in sockets {
+            if threads == 0 {
+                watch(own.len(), socket.as_fd())?;
+                own.push(socket);
+                continue;
+            }
+            let socket = Arc::new(socket);
+            for _ in 0..threads.min(UDP_WORKERS_MAX) {
+                workers.start(Arc::clone(&socket), reply_max(N))?;
+            }
+        }
+        Ok(Service { sockets: own, batch: Batch::new(UDP_BATCH, UDP_REQUEST_MAX, reply_max(N)), workers })
+    }
+
+    /// The workers, to watch for their batches.
+    pub(super) fn workers(&self) -> &Pool {
+        &self.workers
     }
 
     /// Answers what waits at a socket, as much as there is a turn for.
-    pub(super) fn serve<const N: usize>(&mut self, index: usize, now: Now, tracker: &mut Tracker<N>) {
-        let Some(socket) = self.sockets.get(index) else { return };
+    pub(super) fn serve<const N: usize>(&mut self, index: usize, now: Now, tracker: &mut Tracker<N>) -> Served {
+        let mut served = Served { requests: 0, drained: false };
+        let Some(socket) = self.sockets.get(index) else { return served };
         for _ in 0..UDP_BATCHES_A_TURN {
             // an error here is news of an earlier reply that did not arrive, and gone with the telling
             let received = self.batch.receive(socket.as_fd()).unwrap_or(0);
-            for at in 0..received {
-                let Some(exchange) = self.batch.exchange(at) else { continue };
-                let Some(from) = from_ip::<N>(exchange.from.ip()) else { continue };
-                let length = tracker.handle_udp(now, &from, exchange.request, exchange.reply);
-                self.batch.set_reply(at, length);
-            }
+            answer(&mut self.batch, received, now, tracker);
             self.batch.send(socket.as_fd());
+            served.requests += received as u32;
             if received < UDP_BATCH {
+                served.drained = true;
                 break;
             }
         }
+        served
+    }
+
+    /// Answers the batches that workers have handed over: at most one from each.
+    pub(super) fn serve_workers<const N: usize>(&mut self, now: Now, tracker: &mut Tracker<N>) {
+        self.workers.waker().clear();
+        let mut left = self.workers.len();
+        while let Some(mut job) = self.workers.take() {
+            answer(&mut job.batch, job.received, now, tracker);
+            self.workers.give_back(job);
+            left = left.saturating_sub(1);
+            if left == 0 {
+                // more may wait already: look again in the next turn
+                self.workers.waker().wake();
+                break;
+            }
+        }
+    }
+}
+
+/// Writes the replies to a batch.
+fn answer<const N: usize>(batch: &mut Batch, received: usize, now: Now, tracker: &mut Tracker<N>) {
+    for at in 0..received {
+        let Some(exchange) = batch.exchange(at) else { continue };
+        let Some(from) = from_ip::<N>(exchange.from.ip()) else { continue };
+        let length = tracker.handle_udp(now, &from, exchange.request, exchange.reply);
+        batch.set_reply(at, length);
     }
 }

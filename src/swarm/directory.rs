@@ -31,10 +31,7 @@ pub(super) trait Page: Default {
 }
 
 /// Pages of a shelf at most.
-const SHELF_MAX: usize = 128;
-
-/// Guesses by interpolation before binary search takes over.
-const GUESSES: usize = 3;
+const SHELF_MAX: usize = 256;
 
 struct Leaf<P: Page> {
     /// Not above any key of the page, and above all of the page before. The first of all is the lowest key there can be.
@@ -271,32 +268,39 @@ impl<P: Page> Directory<P> {
 /// Makes room for one more, by an eighth, so that little is wasted.
 pub(super) fn grow<T>(items: &mut Vec<T>) {
     if items.len() == items.capacity() {
-        items.reserve_exact(1 + items.len() / 8);
+        items.reserve_exact((items.len() / 8).max(1));
     }
 }
 
 /// Where among `len` ascending keys, whose ranks lie within `bounds`, a key is, or where it would go.
-fn seek<'a, K: Key + 'a>(len: usize, bounds: (u64, u64), key: &K, at: impl Fn(usize) -> &'a K) -> Result<usize, usize> {
+///
+/// A guess by interpolation, then steps of growing width from there until the place is between two of them, then halves.
+/// Keys that are spread evenly are found next to the guess; others cost twice a binary search at most.
+fn seek<'a, K: Key + 'a>(
+    len: usize,
+    (low, high): (u64, u64),
+    key: &K,
+    at: impl Fn(usize) -> &'a K,
+) -> Result<usize, usize> {
     let rank = key.rank();
+    // Halved, so that they are cheap to convert.
+    let way = (rank.saturating_sub(low) >> 1) as i64 as f64;
+    let whole = (high.saturating_sub(low) >> 1) as i64 as f64 + 1.0;
+    let mut probe = ((way / whole * len as f64) as usize).min(len.saturating_sub(1));
+    let mut step = (1 << ((len | 1).ilog2() / 2)) / 4;
     let (mut from, mut to) = (0, len);
-    let (mut low, mut high) = bounds;
-    for turn in 0.. {
-        let left = to - from;
-        if left == 0 {
-            break;
-        }
-        let probe = if turn < GUESSES && left > 2 {
-            let share = rank.saturating_sub(low) as f64 / (high.saturating_sub(low) as f64 + 1.0);
-            from + ((share * left as f64) as usize).min(left - 1)
-        } else {
-            from + left / 2
-        };
+    while from < to {
         let found = at(probe);
-        let found_rank = found.rank();
-        match found_rank.cmp(&rank).then_with(|| found.cmp(key)) {
+        match found.rank().cmp(&rank).then_with(|| found.cmp(key)) {
             Ordering::Equal => return Ok(probe),
-            Ordering::Less => (from, low) = (probe + 1, found_rank),
-            Ordering::Greater => (to, high) = (probe, found_rank),
+            Ordering::Less => from = probe + 1,
+            Ordering::Greater => to = probe,
+        }
+        if from > 0 && to < len {
+            probe = (from + to) / 2;
+        } else {
+            probe = if to == len { (from + step).min(len - 1) } else { to.saturating_sub(1 + step) };
+            step = 2 * step + 1;
         }
     }
     Err(from)

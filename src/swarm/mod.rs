@@ -127,6 +127,13 @@ impl<const N: usize> Swarms<N> {
         (announced, Torrent { entry })
     }
 
+    /// Whether a peer has a place in a swarm already, so that its next announce needs no memory.
+    pub fn holds(&self, hash: &InfoHash, peer: &Endpoint<N>) -> bool {
+        let place = self.torrents.locate(hash);
+        let found = self.torrents.search(place, hash);
+        found.is_ok_and(|at| self.torrents.page(place).entries[at].peers.holds(peer))
+    }
+
     /// A peer leaves a swarm. Gives whether it was there, and what the torrent counts without it; None if there is no
     /// such torrent. Nothing is cleaned: peers that are due to leave, but were not cleaned yet, are still counted.
     pub fn stop(&mut self, _now: u32, hash: &InfoHash, peer: &Endpoint<N>) -> Option<(bool, Counts)> {

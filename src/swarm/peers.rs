@@ -171,7 +171,8 @@ impl<const N: usize> Peers<N> {
                 let mut few = Few::<N>::read(*len, bytes);
                 if let Ok(at) = row::find(few.peers(), peer) {
                     let announced = renew(&mut few.peers[at], now, what);
-                    *self = Self::few(few.peers());
+                    let start = at * Stored::<N>::SIZE;
+                    few.peers[at].write(&mut bytes[start..]);
                     return announced;
                 }
                 self.make_room(now);
@@ -232,6 +233,15 @@ impl<const N: usize> Peers<N> {
             Self::Crowd(crowd) => return crowd.announce(now, peer, what),
         }
         Announced { peer: Acquaintance::New, newly_completed }
+    }
+
+    /// Whether a peer has a place here already, so that its next announce needs no memory.
+    pub(super) fn holds(&self, peer: &Endpoint<N>) -> bool {
+        match self {
+            Self::Few { len, bytes } => row::find(Few::<N>::read(*len, bytes).peers(), peer).is_ok(),
+            Self::Row { slots, len, .. } => row::find(&slots[..usize::from(*len)], peer).is_ok(),
+            Self::Crowd(crowd) => crowd.pages.search(crowd.pages.locate(peer), peer).is_ok(),
+        }
     }
 
     /// A peer leaves; false if it was not there. `minute` is the base of all ages.

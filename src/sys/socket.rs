@@ -2,6 +2,7 @@
 
 use super::failure::Failure;
 use super::pktinfo;
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, Shutdown, SocketAddrAny, SocketFlags, SocketType, acceptfrom_with, sockopt,
@@ -42,7 +43,7 @@ pub fn bind_udp(address: SocketAddr, receive_buffer_bytes: usize) -> Result<Owne
     Ok(socket)
 }
 
-fn bind(address: SocketAddr, kind: SocketType) -> Result<OwnedFd, Failure> {
+pub(super) fn bind(address: SocketAddr, kind: SocketType) -> Result<OwnedFd, Failure> {
     let bound = || -> rustix::io::Result<OwnedFd> {
         let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
         let socket = rustix::net::socket_with(family, kind, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC, None)?;
@@ -104,6 +105,16 @@ pub fn send(connection: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
 /// Tells the peer that nothing more follows; what it sends can still be read.
 pub fn shutdown_write(connection: BorrowedFd<'_>) -> io::Result<()> {
     Ok(rustix::net::shutdown(connection, Shutdown::Write)?)
+}
+
+/// Blocks the calling thread until something can be received.
+///
+/// # Errors
+/// The descriptor cannot be waited for.
+pub fn wait_readable(socket: BorrowedFd<'_>) -> io::Result<()> {
+    let mut waiting = [PollFd::from_borrowed_fd(socket, PollFlags::IN)];
+    rustix::io::retry_on_intr(|| poll(&mut waiting, None))?;
+    Ok(())
 }
 
 #[cfg(test)]

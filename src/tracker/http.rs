@@ -1,5 +1,6 @@
 //! HTTP requests and their answers.
 
+use super::livesync::{tell_announce, tell_stop};
 use super::pages::Page;
 use super::{Now, Tracker, count};
 use crate::features;
@@ -98,19 +99,24 @@ impl<const N: usize> Tracker<N> {
             self.body.extend_from_slice(bencode::NO_INFO_HASH);
             return Ok(Content::Body(Version::Http11));
         };
-        self.counters.tcp_announces += 1;
         let peer = Endpoint { address: *from, port: said.port.to_be_bytes() };
+        if !said.stopped && self.turns_away(&info_hash, &peer) {
+            return Err(Refusal::Internal);
+        }
+        self.counters.tcp_announces += 1;
         let interval = self.interval();
         let v6 = N == 16;
         if said.stopped {
             let counts =
                 self.swarms.stop(now.minute(), &info_hash, &peer).map(|(_, counts)| counts).unwrap_or_default();
+            tell_stop(&mut self.outbox, &info_hash, &peer, said.seeding);
             bencode::stopped(&mut self.body, counts, interval, v6);
             return Ok(Content::Body(Version::Http11));
         }
         let what = swarm::Announce { seeding: said.seeding, completed: said.completed };
         let (announced, torrent) = self.swarms.announce(now.minute(), &info_hash, &peer, what);
         count(&mut self.counters, &announced);
+        tell_announce(&mut self.outbox, &info_hash, &peer, what, &announced);
         self.peers.resize(NUMWANT_MAX * size_of::<Endpoint<N>>(), 0);
         let length = torrent.choose(said.numwant, &mut self.random, &mut self.peers);
         let peers = self.peers.get(..length).unwrap_or_default();

@@ -2,19 +2,26 @@
 //!
 //! The tracker owns the swarms, the counters and everything else that requests can change. It does no I/O and reads no clock: a
 //! request comes in as bytes with the time and the address it came from, and an answer goes out as bytes. [`udp`] answers datagrams,
-//! [`http`] whole request heads, [`pages`] makes in slices what takes a look at every torrent.
+//! [`http`] whole request heads, [`livesync`] packets of other trackers; [`pages`] makes in slices what takes a look at every torrent.
 
 pub mod connection_id;
 pub mod http;
+pub mod livesync;
 pub mod pages;
 pub mod state;
+#[cfg(test)]
+mod tests;
 pub mod udp;
 
+use crate::config::Permissions;
+use crate::features::livesync::Outbox;
 use crate::limits::{MINUTE, WALK_INTERVAL, WALK_PACE, WALK_SLICE};
 use crate::stats::counters::Counters;
-use crate::swarm::{Acquaintance, Announced, Random, Swarms};
+use crate::swarm::{Acquaintance, Announced, Endpoint, InfoHash, Random, Swarms};
+use crate::wire::address::to_ip;
 use crate::wire::announce::Interval;
 use connection_id::ConnectionIds;
+use ipnet::IpNet;
 use std::time::Duration;
 
 /// The time that a request is answered at.
@@ -52,6 +59,12 @@ pub struct Tracker<const N: usize> {
     random: Random,
     connection_ids: ConnectionIds,
     id: u32,
+    /// Who may do what others may not.
+    blessings: Vec<(IpNet, Permissions)>,
+    /// What the other trackers of the cluster are to be told.
+    outbox: Outbox<N>,
+    /// Whether only peers that have a place already are served, for want of memory.
+    shedding: bool,
     /// When the walk over all torrents began, or begins that is to come,
     walk_start: Duration,
     /// and when its next step is due.
@@ -65,18 +78,37 @@ impl<const N: usize> Tracker<N> {
     /// A tracker that knows no torrents. The seed is for everything that only has to be spread evenly.
     pub fn new(settings: Settings, seed: [u64; 2]) -> Self {
         let mut random = Random::new(seed);
+        let id = random.next_u64() as u32;
         Tracker {
             settings,
             swarms: Swarms::new(),
             counters: Counters::default(),
-            id: random.next_u64() as u32,
+            id,
+            blessings: Vec::new(),
+            outbox: Outbox::new(id),
             random,
             connection_ids: ConnectionIds::default(),
+            shedding: false,
             walk_start: WALK_INTERVAL,
             walk_step: WALK_INTERVAL,
             body: Vec::new(),
             peers: Vec::new(),
         }
+    }
+
+    /// Allows these networks more than others.
+    pub fn bless(&mut self, blessings: Vec<(IpNet, Permissions)>) {
+        self.blessings = blessings;
+    }
+
+    fn allows(&self, address: &[u8; N], wanted: Permissions) -> bool {
+        let address = to_ip(address);
+        self.blessings.iter().any(|(network, given)| network.contains(&address) && given.contains(wanted))
+    }
+
+    /// What the other trackers of the cluster are to be told.
+    pub fn outbox(&mut self) -> &mut Outbox<N> {
+        &mut self.outbox
     }
 
     /// The state of all torrents, for reading.
@@ -87,6 +119,16 @@ impl<const N: usize> Tracker<N> {
     /// Counts a TCP connection.
     pub fn accepted(&mut self) {
         self.counters.tcp_accepted += 1;
+    }
+
+    /// Tells whether memory is short. While it is, peers that have no place in a swarm yet are turned away: the others are
+    /// served on, and as peers leave there is room again.
+    pub fn shed(&mut self, short: bool) {
+        self.shedding = short;
+    }
+
+    fn turns_away(&self, hash: &InfoHash, peer: &Endpoint<N>) -> bool {
+        self.shedding && !self.swarms.holds(hash, peer)
     }
 
     /// Takes a bounded step, when one is due, of the walk over all torrents in which peers and torrents leave. Tells when to call

@@ -1,5 +1,6 @@
 //! Datagrams and their answers (BEP 15).
 
+use super::livesync::{tell_announce, tell_stop};
 use super::{Now, Tracker, count};
 use crate::swarm::{Announce, Endpoint, InfoHash};
 use crate::wire::bencode::Counts;
@@ -30,18 +31,23 @@ impl<const N: usize> Tracker<N> {
 
     fn udp_announce(&mut self, now: Now, from: &[u8; N], prefix: &Prefix, packet: &[u8], reply: &mut Reply<'_>) {
         let Some(said) = udp::Announce::parse(packet) else { return };
-        self.counters.udp_announces += 1;
         let hash = InfoHash(*said.info_hash);
         let peer = Endpoint { address: *from, port: said.port };
+        if !said.stopped && self.turns_away(&hash, &peer) {
+            return;
+        }
+        self.counters.udp_announces += 1;
         let interval = self.interval();
         if said.stopped {
             let counts = self.swarms.stop(now.minute(), &hash, &peer).map(|(_, counts)| counts).unwrap_or_default();
+            tell_stop(&mut self.outbox, &hash, &peer, said.seeding);
             reply.announced(prefix.transaction, interval, counts);
             return;
         }
         let what = Announce { seeding: said.seeding, completed: said.completed };
         let (announced, torrent) = self.swarms.announce(now.minute(), &hash, &peer, what);
         count(&mut self.counters, &announced);
+        tell_announce(&mut self.outbox, &hash, &peer, what, &announced);
         reply.announced(prefix.transaction, interval, torrent.counts());
         reply.peers(|room| torrent.choose(said.numwant, &mut self.random, room));
     }

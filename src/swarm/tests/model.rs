@@ -209,7 +209,7 @@ fn play<const N: usize>(steps: &[Step], name: fn(u64) -> InfoHash) {
             let (announced, torrent) = swarms.announce(now, &hash, &peer, what);
             assert_eq!(announced, model.announce(now, hash, peer, what));
             let expected = &model.torrents[&hash];
-            if p % 16 == 0 {
+            if p.is_multiple_of(16) {
                 assert_eq!(torrent.counts(), expected.counts());
                 for wanted in [0, 1, 50, 200, expected.peers.len() / 2] {
                     check_choice(expected, &torrent, wanted, &mut random);

@@ -117,11 +117,18 @@ pub(super) struct Heap {
     /// Chunks that became free lately, the place of the oldest, and zero where there is none.
     kept: [usize; KEPT_CHUNKS],
     oldest: usize,
+    /// Units of all free runs.
+    free: usize,
 }
 
 impl Heap {
     pub(super) const fn new() -> Self {
-        Self { lists: [0; LISTS], filled: [0; WORDS], kept: [0; KEPT_CHUNKS], oldest: 0 }
+        Self { lists: [0; LISTS], filled: [0; WORDS], kept: [0; KEPT_CHUNKS], oldest: 0, free: 0 }
+    }
+
+    /// Bytes of all free runs.
+    pub(super) fn free_bytes(&self) -> usize {
+        self.free * UNIT
     }
 
     /// A new object, its contents undefined. Null if there is no memory.
@@ -232,6 +239,7 @@ impl Heap {
         }
         *first = start;
         *word |= 1 << (list % 64);
+        self.free += units;
         bit(start).set();
         bit(end - UNIT).set();
     }
@@ -242,6 +250,7 @@ impl Heap {
         // SAFETY: a free run begins here, as callers have it from a list, a bit or a size.
         let run = unsafe { &*run_at(start) };
         let (next, prev, units) = (run.next(), run.prev(), run.units as usize);
+        self.free -= units;
         if next != 0 {
             // SAFETY: neighbours on the list are free runs other than this one.
             unsafe { (*run_at(next)).set_prev(prev) };

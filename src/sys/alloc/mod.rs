@@ -5,13 +5,14 @@
 //! does a bounded piece of work: at most one span of 64 KiB, or one slice of a big object, goes back to the system.
 //!
 //! Up to 32 KiB an object lives in a span, among objects of its size class and without a header of its own
-//! ([`spans`]). Anything bigger is a mapping of its own ([`pages`]). The layout alone tells which of the two.
+//! (`spans`). Anything bigger is a mapping of its own (`pages`). The layout alone tells which of the two.
 //!
 //! One spin lock guards it all, since one thread does nearly all the allocating; system calls that give memory back are made
 //! outside of it. Nothing in here panics or allocates: out of memory is a null pointer.
 
 mod heap;
 mod pages;
+mod reserve;
 #[cfg(test)]
 mod tests;
 
@@ -22,11 +23,16 @@ use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use heap::{Heap, UNIT, units_of};
+pub use reserve::hold as hold_reserve;
+
 use pages::{Leaving, PAGE, Piece};
 
 /// Looks at a taken lock before the processor is offered to another thread. Its holder is done within some hundred
 /// instructions, unless it has been preempted.
 const SPINS: u32 = 100;
+
+/// Bytes of free memory that count as short where the system has refused more.
+const REST: usize = 48 << 20;
 
 /// An allocator for the whole process: `#[global_allocator] static ALLOCATOR: Allocator = Allocator::new();`
 ///
@@ -55,6 +61,11 @@ impl Allocator {
             locked: AtomicBool::new(false),
             inner: UnsafeCell::new(Inner { heap: Heap::new(), leaving: Leaving::new() }),
         }
+    }
+
+    /// Whether memory has run out but for a rest that is kept for what goes on without growing.
+    pub fn is_short(&self) -> bool {
+        reserve::is_broken() && self.with(|inner| inner.heap.free_bytes()) < REST
     }
 
     /// Runs `work` under the lock. It must neither panic nor come back here.

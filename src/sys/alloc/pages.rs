@@ -1,8 +1,8 @@
 //! Memory straight from the system: mappings, and giving them back without ever giving back much in one go.
 
-use std::ffi::c_void;
 use std::ptr::{null_mut, with_exposed_provenance_mut};
 
+use super::reserve;
 use rustix::mm::{Advice, MapFlags, MremapFlags, ProtFlags, madvise, mmap_anonymous, mremap, munmap};
 
 /// Alignment that every mapping has. Pages may be larger than this on other machines, never smaller.
@@ -43,9 +43,22 @@ pub(super) fn map(size: usize, align: usize) -> *mut u8 {
 
 fn map_anywhere(size: usize) -> *mut u8 {
     let access = ProtFlags::READ | ProtFlags::WRITE;
-    // SAFETY: a new mapping at a place of the kernel's choice disturbs nobody.
-    let mapping = unsafe { mmap_anonymous(null_mut(), size, access, MapFlags::PRIVATE) };
-    mapping.map_or(null_mut(), <*mut c_void>::cast)
+    loop {
+        // SAFETY: a new mapping at a place of the kernel's choice disturbs nobody.
+        let mapping = unsafe { mmap_anonymous(null_mut(), size, access, MapFlags::PRIVATE) };
+        match mapping {
+            Ok(start) => return start.cast(),
+            Err(_) if reserve::release() => {}
+            Err(_) => return null_mut(),
+        }
+    }
+}
+
+/// The start of `size` bytes of addresses with nothing behind them; 0 if there are none.
+pub(super) fn map_nothing(size: usize) -> usize {
+    // SAFETY: as above.
+    let mapping = unsafe { mmap_anonymous(null_mut(), size, ProtFlags::empty(), MapFlags::PRIVATE) };
+    mapping.map_or(0, |start| start.expose_provenance())
 }
 
 /// Keeps huge pages away from `size` bytes at `start`, where the system would use them unasked.
@@ -110,9 +123,15 @@ impl Piece {
     /// Makes it longer where it is or moves it, contents and all. Null if there is no room: then it is as before.
     pub(super) fn grow(self, size: usize) -> *mut u8 {
         let start = with_exposed_provenance_mut(self.start);
-        // SAFETY: the whole of one mapping, and the object in it is given up for the result.
-        let moved = unsafe { mremap(start, self.size, whole(size), MremapFlags::MAYMOVE) };
-        moved.map_or(null_mut(), <*mut c_void>::cast)
+        loop {
+            // SAFETY: the whole of one mapping, and the object in it is given up for the result.
+            let moved = unsafe { mremap(start, self.size, whole(size), MremapFlags::MAYMOVE) };
+            match moved {
+                Ok(start) => return start.cast(),
+                Err(_) if reserve::release() => {}
+                Err(_) => return null_mut(),
+            }
+        }
     }
 }
 

@@ -1,0 +1,161 @@
+//! The rules, asked with bytes and answered with bytes; whatever the bytes, nothing panics.
+
+use super::http::Answer;
+use super::{Now, Settings, Tracker};
+use crate::wire::udp::reply_max;
+use proptest::prelude::*;
+use std::time::Duration;
+
+const HASH: &str = "%ae%a0%10%6a%82%f5%a8%8e%d9%22%a6%3d%c3%ab%60%e1%a6%e4%65%c0";
+
+fn tracker<const N: usize>() -> Tracker<N> {
+    let settings =
+        Settings { redirect_url: None, stats_path: b"stats".to_vec(), version: "opentracker for tests\n".into() };
+    Tracker::new(settings, [1, 2])
+}
+
+fn at(seconds: u64) -> Now {
+    Now { unix: 1_700_000_000 + seconds, up: Duration::from_secs(seconds) }
+}
+
+/// The whole reply to a request, slices and all.
+fn ask<const N: usize>(tracker: &mut Tracker<N>, now: Now, from: [u8; N], request: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    if let Answer::InSlices(mut page) = tracker.handle_http(now, &from, &mut request.to_vec(), &mut out) {
+        while !page.slice(tracker.swarms(), &mut out) {}
+    }
+    out
+}
+
+fn get<const N: usize>(tracker: &mut Tracker<N>, seconds: u64, from: [u8; N], path: &str) -> String {
+    let request = format!("GET /{path} HTTP/1.0\r\n\r\n");
+    String::from_utf8_lossy(&ask(tracker, at(seconds), from, request.as_bytes())).into_owned()
+}
+
+#[test]
+fn peers_leave_after_45_minutes() {
+    let mut tracker = tracker::<4>();
+    get(&mut tracker, 0, [10, 0, 0, 1], &format!("announce?info_hash={HASH}&port=1"));
+    let scrape = format!("scrape?info_hash={HASH}");
+    assert!(get(&mut tracker, 44 * 60, [10, 0, 0, 2], &scrape).contains("10:incompletei1e"));
+    assert!(get(&mut tracker, 46 * 60, [10, 0, 0, 2], &scrape).contains("10:incompletei0e"));
+}
+
+#[test]
+fn a_walk_removes_what_nobody_asks_for() {
+    let mut tracker = tracker::<4>();
+    get(&mut tracker, 0, [10, 0, 0, 1], &format!("announce?info_hash={HASH}&port=1"));
+    let mut walk = |from: u64, to: u64| {
+        for second in from..to {
+            tracker.tend(at(second));
+        }
+        tracker.swarms().totals()
+    };
+    assert_eq!(walk(0, 44 * 60).peers, 1);
+    assert_eq!(walk(44 * 60, 48 * 60).peers, 0);
+    assert_eq!(walk(48 * 60, 52 * 60).torrents, 0);
+}
+
+#[test]
+fn both_widths_of_addresses() {
+    let mut narrow = tracker::<4>();
+    let reply = get(&mut narrow, 0, [10, 0, 0, 1], &format!("announce?info_hash={HASH}&port=258"));
+    assert!(reply.ends_with("5:peers6:\n\0\0\x01\x01\x02e"), "{reply:?}");
+    let mut wide = tracker::<16>();
+    let reply = get(&mut wide, 0, [32; 16], &format!("announce?info_hash={HASH}&port=258"));
+    assert!(reply.ends_with("6:peers618:                \x01\x02e"), "{reply:?}");
+}
+
+/// Requests that are nearly right: pieces of good ones, shuffled, with a few bytes changed.
+fn request() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop::sample::select(vec![
+        "GET /",
+        "announce",
+        "scrape",
+        "stats",
+        "?",
+        "&",
+        "=",
+        " ",
+        "%",
+        "%41",
+        "%zz",
+        "info_hash=",
+        HASH,
+        "port=",
+        "left=",
+        "numwant=",
+        "event=stopped",
+        "event=completed",
+        "compact=",
+        "mode=",
+        "format=",
+        "everything",
+        "top100",
+        "tpbs",
+        "s24s",
+        "statedump",
+        "0",
+        "-",
+        "99999999999999999999",
+        "HTTP/1.1\r\n",
+        "\r\n\r\n",
+        "/",
+        "\0",
+        "\u{7f}",
+    ]);
+    (prop::collection::vec(piece, 0..30), prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3))
+        .prop_map(|(pieces, changes)| {
+            let mut bytes = pieces.concat().into_bytes();
+            for (at, byte) in changes {
+                if !bytes.is_empty() {
+                    let at = at.index(bytes.len());
+                    bytes[at] = byte;
+                }
+            }
+            bytes
+        })
+}
+
+proptest! {
+    #[test]
+    fn any_request_gets_an_http_reply(requests in prop::collection::vec(request(), 1..8), behind_get in any::<bool>()) {
+        let mut tracker = tracker::<4>();
+        for (second, request) in requests.iter().enumerate() {
+            let request = if behind_get { [b"GET /", request.as_slice()].concat() } else { request.clone() };
+            let mut out = Vec::new();
+            match tracker.handle_http(at(second as u64), &[1, 2, 3, 4], &mut request.clone(), &mut out) {
+                Answer::InSlices(mut page) => while !page.slice(tracker.swarms(), &mut out) {},
+                Answer::Whole => prop_assert!(out.starts_with(b"HTTP/1.") && out.windows(4).any(|end| end == b"\r\n\r\n")),
+            }
+        }
+    }
+
+    #[test]
+    fn arbitrary_bytes_get_an_http_reply(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        prop_assert!(ask(&mut tracker::<16>(), at(0), [1; 16], &bytes).starts_with(b"HTTP/1."));
+    }
+
+    #[test]
+    fn any_datagram_gets_a_reply_that_fits(
+        packets in prop::collection::vec((0..4_u32, prop::collection::vec(any::<u8>(), 0..1700), any::<bool>()), 1..8),
+    ) {
+        let mut tracker = tracker::<4>();
+        let from = [1, 2, 3, 4];
+        let mut reply = vec![0; reply_max(4)];
+        let connect = [&0x0417_2710_1980_u64.to_be_bytes()[..], &[0; 8]].concat();
+        prop_assert_eq!(tracker.handle_udp(at(0), &from, &connect, &mut reply), 16);
+        let id: [u8; 8] = reply[8..16].try_into().unwrap();
+        for (action, mut packet, known) in packets {
+            if known && packet.len() >= 12 {
+                packet[..8].copy_from_slice(&id);
+                packet[8..12].copy_from_slice(&action.to_be_bytes());
+            }
+            let length = tracker.handle_udp(at(1), &from, &packet, &mut reply);
+            prop_assert!(length == 0 || (8..=reply_max(4)).contains(&length));
+            if packet.len() >= 16 && known && action == 2 {
+                prop_assert_eq!(length, 8 + 12 * (packet.len() - 16).div_ceil(20).min(75));
+            }
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Threads that receive and send datagrams for the loop (`listen.udp.workers`).
+//!
+//! Nine tenths of a UDP announce is the kernel's work of receiving and sending. A worker does this for a batch: it receives one,
+//! hands it to the loop, gets it back with the replies, and sends them. The part in the middle stays with the one thread that owns
+//! the state, so there is nothing to lock. Each worker has one batch, which is either with it or with the loop: no queue can grow.
+
+use crate::limits::{UDP_BATCH, UDP_REQUEST_MAX, WORKER_STACK};
+use crate::sys::datagram::Batch;
+use crate::sys::socket::wait_readable;
+use crate::sys::waker::Waker;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+
+/// A batch on its way through the loop.
+pub struct Job {
+    /// Which worker it goes back to.
+    pub worker: usize,
+    /// The datagrams, and room for replies.
+    pub batch: Batch,
+    /// How many datagrams there are.
+    pub received: usize,
+}
+
+/// All workers of all sockets.
+pub struct Pool {
+    waker: Arc<Waker>,
+    jobs: Receiver<Job>,
+    hand_over: Sender<Job>,
+    back: Vec<SyncSender<Batch>>,
+}
+
+impl Pool {
+    /// No workers yet.
+    ///
+    /// # Errors
+    /// The system has no descriptor to give.
+    pub fn new() -> io::Result<Pool> {
+        let (hand_over, jobs) = channel();
+        Ok(Pool { waker: Arc::new(Waker::new()?), jobs, hand_over, back: Vec::new() })
+    }
+
+    /// Starts a worker for a socket; replies have at most `reply_bytes`.
+    ///
+    /// # Errors
+    /// The system has no thread or descriptor to give.
+    pub fn start(&mut self, socket: Arc<OwnedFd>, reply_bytes: usize) -> io::Result<()> {
+        let (give_back, back) = sync_channel(1);
+        let worker = Worker {
+            index: self.back.len(),
+            socket,
+            waker: Arc::clone(&self.waker),
+            hand_over: self.hand_over.clone(),
+            back,
+        };
+        let batch = Batch::new(UDP_BATCH, UDP_REQUEST_MAX, reply_bytes);
+        let name = format!("udp {}", worker.index);
+        std::thread::Builder::new().name(name).stack_size(WORKER_STACK).spawn(move || worker.run(batch))?;
+        self.back.push(give_back);
+        Ok(())
+    }
+
+    /// What tells the loop that batches are waiting.
+    pub fn waker(&self) -> &Waker {
+        &self.waker
+    }
+
+    /// How many batches can wait at once.
+    pub fn len(&self) -> usize {
+        self.back.len()
+    }
+
+    /// Whether there are no workers.
+    pub fn is_empty(&self) -> bool {
+        self.back.is_empty()
+    }
+
+    /// A batch that waits to be answered.
+    pub fn take(&self) -> Option<Job> {
+        self.jobs.try_recv().ok()
+    }
+
+    /// Gives a batch back, for its replies to be sent.
+    pub fn give_back(&self, job: Job) {
+        if let Some(back) = self.back.get(job.worker) {
+            // it has room for the worker's only batch; a worker that is gone needs none
+            let _ = back.try_send(job.batch);
+        }
+    }
+}
+
+struct Worker {
+    index: usize,
+    socket: Arc<OwnedFd>,
+    waker: Arc<Waker>,
+    hand_over: Sender<Job>,
+    back: Receiver<Batch>,
+}
+
+impl Worker {
+    /// Works until the loop is gone.
+    fn run(self, mut batch: Batch) {
+        loop {
+            // an error here is news of an earlier reply that did not arrive, and gone with the telling
+            let received = batch.receive(self.socket.as_fd()).unwrap_or(0);
+            if received == 0 {
+                if wait_readable(self.socket.as_fd()).is_err() {
+                    return;
+                }
+                continue;
+            }
+            if self.hand_over.send(Job { worker: self.index, batch, received }).is_err() {
+                return;
+            }
+            self.waker.wake();
+            match self.back.recv() {
+                Ok(answered) => batch = answered,
+                Err(_) => return,
+            }
+            batch.send(self.socket.as_fd());
+        }
+    }
+}

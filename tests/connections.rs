@@ -1,0 +1,279 @@
+//! HTTP connections that are too large, half closed, abandoned or slow, and what becomes of them.
+
+mod harness;
+
+use std::time::Duration;
+
+use harness::http::{Client, End, Reply, get_request};
+use harness::{Build, SOON, Starter, Tracker, bencode, eventually, hash, hex, percent, proc, udp};
+
+/// How long a client waits between two pieces of an answer.
+const WAIT: Duration = Duration::from_secs(10);
+
+/// More torrents than the original can write in one page, and more bytes than the system's buffers take.
+const MANY: u64 = 150_000;
+
+/// A tracker that allows the torrents 0 to `count`.
+fn tracker_with(count: u64) -> Tracker {
+    let tracker = Starter::new().allow((0..count).map(hash)).start();
+    udp::populate(&mut tracker.udp(), (0..count).map(hash));
+    tracker
+}
+
+/// Whether the tests can ask for full scrapes. If not, says so.
+fn full_scrapes_or_skip() -> bool {
+    let has = Build::under_test().has("fullscrape");
+    if !has {
+        harness::for_another_build("needs fullscrape");
+    }
+    has
+}
+
+/// Whether these tests speak the language of the build's addresses. If not, says so.
+fn ipv4_or_skip() -> bool {
+    let v4 = !Build::under_test().has("v6");
+    if !v4 {
+        harness::for_another_build("needs an IPv4 build");
+    }
+    v4
+}
+
+#[track_caller]
+fn descriptors_return_to(tracker: &Tracker, count: usize) {
+    eventually("the connections' descriptors are closed", || tracker.descriptors() == count);
+}
+
+#[test]
+fn requests_that_are_too_large_are_refused_and_closed() {
+    if !ipv4_or_skip() {
+        return;
+    }
+    let tracker = Tracker::start();
+    let before = tracker.descriptors();
+    let with_end = |length: usize| {
+        let mut request = b"GET /announce?".to_vec();
+        request.resize(length - 4, b'x');
+        [request, b"\r\n\r\n".to_vec()].concat()
+    };
+    let without_end = |length: usize| vec![b'x'; length];
+    for request in [with_end(8193), with_end(9000), with_end(100_000), without_end(8193), without_end(70_000)] {
+        for piece in [usize::MAX, 5000, 8192] {
+            let mut client = tracker.connect();
+            let pieces: Vec<Vec<u8>> = request.chunks(piece).map(<[u8]>::to_vec).collect();
+            client.send_pieces(&pieces);
+            let reply = client.read_all(WAIT);
+            assert_ne!(reply.end, End::Open, "{} bytes in pieces of {piece}", request.len());
+            // What arrives after the answer may make the system reset the connection before the answer is read.
+            if request.len() < 20_000 || reply.end == End::Closed {
+                assert_eq!(reply.code(), 500, "{} bytes in pieces of {piece}", request.len());
+            }
+        }
+    }
+    descriptors_return_to(&tracker, before);
+}
+
+#[test]
+fn a_request_may_be_as_large_as_the_limit() {
+    if !ipv4_or_skip() {
+        return;
+    }
+    let tracker = Starter::new().allow([hash(1)]).start();
+    let start = format!("GET /announce?port=1&info_hash={}&x=", percent(&hash(1)));
+    let end = " HTTP/1.0\r\n\r\n";
+    let filler = "y".repeat(8192 - start.len() - end.len());
+    let reply = tracker.http(format!("{start}{filler}{end}").as_bytes());
+    assert_eq!(reply.bencode().get("incomplete").number(), 1);
+}
+
+#[test]
+fn half_closed_clients_get_whole_answers() {
+    if !ipv4_or_skip() {
+        return;
+    }
+    let count = 5000;
+    let tracker = tracker_with(count);
+    let before = tracker.descriptors();
+    let announce = format!("/announce?info_hash={}&port=1", percent(&hash(1)));
+    let scrape = format!("/scrape?info_hash={}", percent(&hash(1)));
+    let mut targets =
+        vec![announce.as_str(), &scrape, "/stats", "/stats?mode=top100", "/stats?mode=everything", "/nope"];
+    if tracker.build().has("fullscrape") {
+        targets.extend(["/scrape", "/stats?mode=tpbs&format=txt", "/stats?mode=statedump"]);
+    }
+    for _ in 0..5 {
+        for target in &targets {
+            let reply = half_closed(&tracker, &get_request(target));
+            assert!(reply.is_whole(), "{target}: {} bytes and then {:?}", reply.bytes.len(), reply.end);
+            assert_eq!(reply.code(), if *target == "/nope" { 404 } else { 200 }, "{target}");
+            if *target == "/scrape" {
+                assert_eq!(scraped(&reply), count as usize);
+            }
+        }
+    }
+    // Half a request, and no more to come.
+    assert_eq!(half_closed(&tracker, b"GET /announce?info_hash=").bytes, b"");
+    assert_eq!(half_closed(&tracker, b"").bytes, b"");
+    descriptors_return_to(&tracker, before);
+    assert_idle(&tracker);
+}
+
+fn half_closed(tracker: &Tracker, request: &[u8]) -> Reply {
+    let mut client = tracker.connect();
+    client.send(request);
+    client.half_close();
+    client.read_all(WAIT)
+}
+
+/// The number of torrents in a full scrape, whose order is looked after.
+#[track_caller]
+fn scraped(reply: &Reply) -> usize {
+    let mut at = b"d5:filesd".len();
+    let body = reply.body();
+    let mut last: Option<&[u8]> = None;
+    let mut count = 0;
+    while body.get(at..at + 3) == Some(b"20:") {
+        let hash = &body[at + 3..at + 23];
+        assert!(last.is_none_or(|last| last < hash), "{} is out of order", hex(hash));
+        last = Some(hash);
+        count += 1;
+        at += 23 + body[at + 23..].windows(2).position(|two| two == b"ee").expect("an end") + 2;
+    }
+    let bencode::Value::Dict(files) = reply.bencode().get("files").clone() else { panic!("no files") };
+    assert_eq!(files.len(), count);
+    count
+}
+
+/// Nothing is asked of the tracker, so it does next to nothing.
+#[track_caller]
+fn assert_idle(tracker: &Tracker) {
+    let period = Duration::from_secs(1);
+    let before = proc::processor_time(tracker.pid());
+    std::thread::sleep(period);
+    let used = proc::processor_time(tracker.pid()) - before;
+    assert!(used < period / 4, "{used:?} of processor time in {period:?} with nothing to do");
+}
+
+#[test]
+fn the_answer_of_a_client_that_left_goes_to_nobody() {
+    if !ipv4_or_skip() || !full_scrapes_or_skip() {
+        return;
+    }
+    let tracker = tracker_with(3000);
+    let before = tracker.descriptors();
+    for round in 0..100 {
+        // The next connection gets the descriptor of the one before.
+        for target in ["/scrape", "/stats?mode=top100", "/stats?mode=everything"] {
+            let mut leaving = tracker.connect();
+            leaving.send(&get_request(target));
+            drop(leaving);
+        }
+        let n = round % 3000;
+        let reply = tracker.get(&format!("/scrape?info_hash={}", percent(&hash(n))));
+        assert_eq!(reply.end, End::Closed);
+        assert!(reply.is_whole(), "{}", reply.head());
+        let files = reply.bencode().get("files").clone();
+        assert_eq!(
+            files,
+            bencode::parse(&[b"d20:", &hash(n)[..], b"d8:completei0e10:downloadedi0e10:incompletei1eee"].concat())
+                .unwrap()
+        );
+    }
+    descriptors_return_to(&tracker, before);
+}
+
+#[test]
+fn full_scrapes_of_any_size_are_right() {
+    if !ipv4_or_skip() || !full_scrapes_or_skip() {
+        return;
+    }
+    let tracker = tracker_with(MANY);
+    let before = tracker.descriptors();
+    let reply = tracker.get("/scrape");
+    assert!(reply.is_whole());
+    assert_eq!(scraped(&reply), MANY as usize);
+
+    // Some clients take their time; others are served meanwhile, and everybody gets everything.
+    let mut slow: Vec<Client> = (0..4).map(|_| small_window(&tracker)).collect();
+    for client in &mut slow {
+        client.send(&get_request("/scrape"));
+    }
+    let mut begun: Vec<Vec<u8>> = slow.iter_mut().map(|client| client.read_some(20_000, SOON)).collect();
+    assert!(begun.iter().all(|begun| begun.len() == 20_000), "the answers begin");
+    for n in 0..50 {
+        assert_eq!(tracker.udp().scrape(&[hash(n)]), [[0, 0, 1]]);
+        assert!(tracker.get("/stats?mode=torr").is_whole());
+    }
+    for (client, begun) in slow.iter_mut().zip(&mut begun) {
+        let mut rest = client.read_all(WAIT);
+        begun.append(&mut rest.bytes);
+        let whole = Reply { bytes: std::mem::take(begun), end: rest.end };
+        assert_eq!((scraped(&whole), whole.end), (MANY as usize, End::Closed));
+    }
+    drop(slow);
+    descriptors_return_to(&tracker, before);
+}
+
+#[test]
+fn an_answer_that_is_not_fetched_is_kept_for_fifteen_minutes() {
+    if !ipv4_or_skip() || !full_scrapes_or_skip() || !harness::clock_or_skip() {
+        return;
+    }
+    let tracker = tracker_with(MANY);
+    let before = tracker.descriptors();
+    let mut client = small_window(&tracker);
+    client.send(&get_request("/scrape"));
+    assert_eq!(client.read_some(1000, SOON).len(), 1000);
+    tracker.advance(14 * 60);
+    // An answer to somebody else shows that the tracker has gone around with the new time.
+    assert!(tracker.get("/stats?mode=torr").is_whole());
+    assert_eq!(tracker.descriptors(), before + 1, "the connection is closed too early");
+    tracker.advance(3 * 60);
+    descriptors_return_to(&tracker, before);
+}
+
+/// A connection that takes only a little at a time.
+fn small_window(tracker: &Tracker) -> Client {
+    Client::connect_with_window(tracker.tcp_address(), Some(tracker.client_address()), 8192).expect("a connection")
+}
+
+#[test]
+fn a_request_has_thirty_seconds() {
+    if !ipv4_or_skip() || !harness::clock_or_skip() {
+        return;
+    }
+    let tracker = Tracker::start();
+    let before = tracker.descriptors();
+    let mut silent = tracker.connect();
+    let mut begun = tracker.connect();
+    begun.send(b"GET /announce?");
+    eventually("both connections are accepted", || tracker.descriptors() == before + 2);
+    tracker.advance(25);
+    assert!(tracker.get("/stats?mode=tcp4").is_whole());
+    assert_eq!(tracker.descriptors(), before + 2, "connections are closed too early");
+    // What comes in between does not make the time longer.
+    begun.send(b"info_hash=");
+    tracker.advance(20);
+    assert_ne!(silent.read_all(WAIT).end, End::Open);
+    assert_ne!(begun.read_all(WAIT).end, End::Open);
+    descriptors_return_to(&tracker, before);
+}
+
+#[test]
+fn many_connections_at_once_are_served() {
+    if !ipv4_or_skip() {
+        return;
+    }
+    let tracker = Starter::new().allow([hash(1)]).start();
+    let before = tracker.descriptors();
+    let mut clients: Vec<Client> = (0..200).map(|_| tracker.connect()).collect();
+    let request = get_request(&format!("/announce?info_hash={}&port=7", percent(&hash(1))));
+    let (first, rest) = request.split_at(30);
+    clients.iter_mut().for_each(|client| client.send(first));
+    clients.iter_mut().rev().for_each(|client| client.send(rest));
+    for client in &mut clients {
+        let reply = client.read_all(WAIT);
+        assert_eq!((reply.end, reply.bencode().get("incomplete").number()), (End::Closed, 1));
+    }
+    drop(clients);
+    descriptors_return_to(&tracker, before);
+}

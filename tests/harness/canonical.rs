@@ -1,0 +1,267 @@
+//! Answers in a form that can be compared: what no two runs share is checked where it can be and replaced by a word.
+//!
+//! Peer lists become sorted sets of `ADDRESS#PORT`, the announce interval must lie in its range and the min interval
+//! be its half, the content length must be that of the body. Times, rates, ids and the version's text are masked.
+
+use std::io::Read;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use super::http::{End, Reply};
+
+/// What to do with an answer besides.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// Count the peers instead of naming them: where the tracker chooses among more.
+    pub count_only: bool,
+    /// Peers are IPv6.
+    pub v6: bool,
+    /// Replace the whole body.
+    pub mask_body: bool,
+}
+
+/// What was received over HTTP, answer by answer, each by [`answer`]; `open` in front if the tracker did not close.
+pub fn http(reply: &Reply, options: Options) -> String {
+    let mut out = Vec::new();
+    let mut rest = reply.bytes.as_slice();
+    while let Some(end) = rest.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 4) {
+        let (head, body) = rest.split_at(end);
+        let head = latin1(head);
+        let said = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")?.parse::<usize>().ok());
+        let length = said.unwrap_or(body.len());
+        let word = if length <= body.len() { "LENGTH" } else { "TOO-LONG" };
+        let head = head.replace(&format!("Content-Length: {length}\r\n"), &format!("Content-Length: {word}\r\n"));
+        let (body, more) = body.split_at(length.min(body.len()));
+        out.push(answer(&head, body, options));
+        rest = more;
+    }
+    if !rest.is_empty() {
+        out.push(format!("then {:?}", latin1(rest)));
+    }
+    match reply.end {
+        End::Closed => {}
+        End::Open => out.insert(0, "open".into()),
+        End::Reset if out.is_empty() => out.push("reset".into()),
+        // A tracker that closes before it has read all of a request resets; what it answered came before that.
+        End::Reset => {}
+    }
+    out.join(" ")
+}
+
+/// One answer: `404` and the like for errors spelled right to the byte, `redirect URL`, `ok:` and the body behind the
+/// head of a short answer, `page:` and `gzip page:` for a long one. Anything else is given in full.
+fn answer(head: &str, body: &[u8], options: Options) -> String {
+    const TYPE: &str = "Content-Type: text/plain\r\n";
+    const LENGTH: &str = "Content-Length: LENGTH\r\n\r\n";
+    const ERRORS: &[(&str, &str)] = &[
+        ("400", "Invalid Request"),
+        ("402", "Payment Required"),
+        ("403", "Access Denied"),
+        ("404", "Not Found"),
+        ("500", "Internal Server Error"),
+    ];
+    for (code, text) in ERRORS {
+        let wanted = format!("HTTP/1.0 {code} {text}\r\nContent-Type: text/html\r\n{LENGTH}");
+        if head == wanted && body == format!("<title>{text}</title>\n").as_bytes() {
+            return code.to_string();
+        }
+    }
+    if let Some(url) = head.strip_prefix("HTTP/1.0 302 Found\r\nContent-Length: LENGTH\r\nLocation: ") {
+        return format!("redirect {}", url.trim_end_matches("\r\n"));
+    }
+    let (word, body) = if head == format!("HTTP/1.1 200 OK\r\n{TYPE}{LENGTH}") {
+        ("ok: ", body.to_vec())
+    } else if head == format!("HTTP/1.0 200 OK\r\n{TYPE}{LENGTH}") {
+        ("page: ", body.to_vec())
+    } else if head == format!("HTTP/1.0 200 OK\r\n{TYPE}Content-Encoding: gzip\r\n{LENGTH}") {
+        ("gzip page: ", gunzipped(body))
+    } else {
+        return format!("{head:?} {:?}", latin1(body));
+    };
+    if options.mask_body {
+        return format!("{word}<body>");
+    }
+    (word.to_string() + &masked_body(&body, options)).trim_end_matches(' ').to_string()
+}
+
+/// A UDP answer, or its absence.
+pub fn udp(reply: Option<&[u8]>, options: Options) -> String {
+    let Some(reply) = reply else { return "silence".into() };
+    if reply.len() < 8 {
+        return format!("short {}", super::hex(reply));
+    }
+    let word = |at: usize| u32::from_be_bytes(reply[at..at + 4].try_into().expect("four bytes"));
+    let (action, transaction) = (word(0), word(4));
+    let mut out = match action {
+        0 if reply.len() == 16 => "connected".to_string(),
+        1 if reply.len() == 8 => "forbidden".to_string(),
+        1 if reply.len() >= 20 => {
+            let interval = word(8);
+            let note = if (1620..=1979).contains(&interval) { String::new() } else { format!(" INTERVAL {interval}") };
+            let peers = peers(&reply[20..], options.v6, options.count_only);
+            format!("{} leeching, {} seeding{note}: {peers}", word(12), word(16)).trim_end().to_string()
+        }
+        2 if (reply.len() - 8).is_multiple_of(12) => {
+            let counts = (8..reply.len()).step_by(12);
+            let counts = counts.map(|at| format!(" {}/{}/{}", word(at), word(at + 4), word(at + 8)));
+            format!("scraped{}", counts.collect::<String>())
+        }
+        _ => format!("action {action} {}", latin1(&reply[8..]).replace('\0', "\\0")),
+    };
+    if transaction != super::udp::TRANSACTION {
+        out += &format!(" transaction {transaction:08x}");
+    }
+    out
+}
+
+/// A compact list of peers, sorted.
+pub fn peers(bytes: &[u8], v6: bool, count_only: bool) -> String {
+    let size = if v6 { 18 } else { 6 };
+    if !bytes.len().is_multiple_of(size) {
+        return format!("BAD PEER LIST LENGTH {}", bytes.len());
+    }
+    let name = |peer: &[u8]| {
+        let port = u16::from_be_bytes([peer[size - 2], peer[size - 1]]);
+        match <[u8; 16]>::try_from(&peer[..size - 2]) {
+            Ok(address) => format!("{}#{port}", Ipv6Addr::from(address)),
+            Err(_) => format!("{}#{port}", Ipv4Addr::new(peer[0], peer[1], peer[2], peer[3])),
+        }
+    };
+    let mut all: Vec<String> = bytes.chunks_exact(size).map(name).collect();
+    all.sort();
+    let named = all.len();
+    all.dedup();
+    match (count_only, all.len() == named) {
+        (_, false) => format!("SAME PEER TWICE {}", all.join(" ")),
+        (true, true) => format!("{named} distinct peers"),
+        (false, true) => all.join(" "),
+    }
+}
+
+fn gunzipped(body: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    match flate2::read::MultiGzDecoder::new(body).read_to_end(&mut out) {
+        Ok(_) => out,
+        Err(why) => format!("NO GZIP: {why}").into_bytes(),
+    }
+}
+
+fn masked_body(body: &[u8], options: Options) -> String {
+    if let Some(text) = announce(body, options).or_else(|| scrape(body)) {
+        return text;
+    }
+    if !body.iter().all(|byte| (b' '..0x7f).contains(byte) || b"\n\t".contains(byte)) {
+        return format!("hex {}", super::hex(body));
+    }
+    let text = latin1(body);
+    let lines: Vec<String> = text.split('\n').map(masked_line).collect();
+    let mut text = lines.join("\n");
+    for (start, end, mask) in [("<version>", "</version>", "<V>"), ("<mutex_stall>", "</mutex_stall>", "<N>")] {
+        if let (Some(from), Some(to)) = (text.find(start), text.find(end)) {
+            text.replace_range(from + start.len()..to, mask);
+        }
+    }
+    text
+}
+
+/// The body of a scrape: `files` and each torrent's hash with complete/downloaded/incomplete.
+fn scrape(body: &[u8]) -> Option<String> {
+    let mut rest = body.strip_prefix(b"d5:filesd")?;
+    let mut out = String::from("files");
+    while let Some(after) = rest.strip_prefix(b"20:") {
+        let (hash, after) = after.split_at_checked(20)?;
+        rest = after.strip_prefix(b"d8:completei")?;
+        let complete = digits(&mut rest)?;
+        rest = rest.strip_prefix(b"e10:downloadedi")?;
+        let downloaded = digits(&mut rest)?;
+        rest = rest.strip_prefix(b"e10:incompletei")?;
+        let incomplete = digits(&mut rest)?;
+        rest = rest.strip_prefix(b"ee")?;
+        out += &format!(" {} {complete}/{downloaded}/{incomplete}", super::hex(hash));
+    }
+    (rest == b"ee").then_some(out)
+}
+
+/// Masks of statistics, line by line.
+fn masked_line(line: &str) -> String {
+    const MASKS: &[(&str, &str)] = &[
+        ("# seconds (# hours)", "<T> seconds (<T> hours)"),
+        ("# conns/s :: # success/s", "<R> conns/s :: <R> success/s"),
+        ("# conns/s :: # bytes/s", "<R> conns/s :: <R> bytes/s"),
+        ("# scrape/s", "<R> scrape/s"),
+        ("# completed/h", "<R> completed/h"),
+        ("<tracker_id>#<", "<tracker_id><ID><"),
+        ("<uptime>#<", "<uptime><T><"),
+    ];
+    for (pattern, mask) in MASKS {
+        if let Some((start, end)) = find(line, pattern) {
+            return format!("{}{mask}{}", &line[..start], &line[end..]);
+        }
+    }
+    // A line of a state dump: 40 digits, the minute, the downloads.
+    match line.split(':').collect::<Vec<_>>()[..] {
+        [hash, minute, downloads] if hash.len() == 40 && minute.len() >= 7 => format!("{hash}:<minutes>:{downloads}"),
+        _ => line.to_string(),
+    }
+}
+
+/// Where in `line` the pattern stands in which `#` is one or more digits.
+fn find(line: &str, pattern: &str) -> Option<(usize, usize)> {
+    let bytes = line.as_bytes();
+    (0..bytes.len()).find_map(|start| {
+        let mut at = start;
+        for wanted in pattern.bytes() {
+            let here = bytes.get(at..)?;
+            at += match wanted {
+                b'#' => here.iter().take_while(|byte| byte.is_ascii_digit()).count(),
+                _ => usize::from(here.first() == Some(&wanted)),
+            };
+            if at == bytes.len() - here.len() {
+                return None;
+            }
+        }
+        Some((start, at))
+    })
+}
+
+/// The body of a successful announce in words, `None` for anything else. Its keys must stand in the tracker's order.
+fn announce(body: &[u8], options: Options) -> Option<String> {
+    let mut rest = body.strip_prefix(b"d8:completei")?;
+    let complete = digits(&mut rest)?;
+    rest = rest.strip_prefix(b"e10:")?;
+    let mut downloaded = String::new();
+    if let Some(after) = rest.strip_prefix(b"downloadedi") {
+        rest = after;
+        downloaded = format!("{} downloaded, ", digits(&mut rest)?);
+        rest = rest.strip_prefix(b"e10:")?;
+    }
+    rest = rest.strip_prefix(b"incompletei")?;
+    let incomplete = digits(&mut rest)?;
+    rest = rest.strip_prefix(b"e8:intervali")?;
+    let interval = digits(&mut rest)?;
+    rest = rest.strip_prefix(b"e12:min intervali")?;
+    let minimum = digits(&mut rest)?;
+    rest = rest.strip_prefix(if options.v6 { b"e6:peers6".as_slice() } else { b"e5:peers" })?;
+    let length = usize::try_from(digits(&mut rest)?).ok()?;
+    rest = rest.strip_prefix(b":")?;
+    let list = rest.get(..length)?;
+    if rest.get(length..)? != b"e" {
+        return None;
+    }
+    let good = (1620..=1979).contains(&interval) && minimum == interval / 2;
+    let note = if good { String::new() } else { format!(" INTERVAL {interval}/{minimum}") };
+    let list = peers(list, options.v6, options.count_only);
+    let words = format!("{complete} seeding, {downloaded}{incomplete} leeching{note}: {list}");
+    Some(words.trim_end().to_string())
+}
+
+fn digits(rest: &mut &[u8]) -> Option<u64> {
+    let length = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (number, after) = rest.split_at(length);
+    *rest = after;
+    std::str::from_utf8(number).ok()?.parse().ok()
+}
+
+/// Bytes as text, a character each.
+pub fn latin1(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| char::from(*byte)).collect()
+}

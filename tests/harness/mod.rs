@@ -1,0 +1,241 @@
+//! What the integration tests share: starting a tracker, talking to it over HTTP and UDP, and comparing answers.
+//!
+//! The tracker under test is our own build, unless `OPENTRACKER_BIN` names another one (then `OPENTRACKER_FEATURES`
+//! may name what it was built with). The original, for comparison, is `/usr/bin/opentracker` or `OPENTRACKER_ORIGINAL`.
+
+// Each test binary compiles this module for itself and none uses all of it.
+#![allow(dead_code)]
+
+pub mod bencode;
+pub mod canonical;
+pub mod draw;
+pub mod http;
+pub mod network;
+pub mod proc;
+pub mod script;
+pub mod tracker;
+pub mod udp;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+pub use tracker::{Starter, Tracker};
+
+/// How long a test waits for something that should happen soon before it gives up.
+pub const SOON: Duration = Duration::from_secs(10);
+
+/// How long a test listens before it believes that nothing is coming.
+pub const SILENCE: Duration = Duration::from_millis(400);
+
+/// What the original was built with where distributions package it.
+const PACKAGED: &[&str] = &["fullscrape", "accesslist-white", "compression-gzip", "restrict-stats", "syslogs"];
+
+/// A tracker program and what it was built with.
+#[derive(Clone, Debug)]
+pub struct Build {
+    /// The program.
+    pub path: PathBuf,
+    /// The switches it was built with, as the package names them.
+    pub features: Vec<String>,
+    /// Whether it is this package's own program, built along with the tests.
+    pub ours: bool,
+    /// Whether it is the original, with the faults that ours corrects.
+    pub original: bool,
+}
+
+impl Build {
+    /// The program under test.
+    pub fn under_test() -> Self {
+        match std::env::var_os("OPENTRACKER_BIN") {
+            Some(path) => Self::named(PathBuf::from(path)),
+            None => Self {
+                path: PathBuf::from(env!("CARGO_BIN_EXE_opentracker")),
+                features: own_features(),
+                ours: true,
+                original: false,
+            },
+        }
+    }
+
+    /// The original, where it is installed.
+    pub fn original() -> Option<Self> {
+        let path = original_path();
+        path.exists().then(|| Self {
+            path,
+            features: PACKAGED.iter().map(|word| word.to_string()).collect(),
+            ours: false,
+            original: true,
+        })
+    }
+
+    fn named(path: PathBuf) -> Self {
+        let original = path == original_path();
+        let features = match std::env::var("OPENTRACKER_FEATURES") {
+            Ok(list) => list.split([',', ' ']).filter(|word| !word.is_empty()).map(str::to_string).collect(),
+            Err(_) if original => PACKAGED.iter().map(|word| word.to_string()).collect(),
+            Err(_) => own_features(),
+        };
+        Self { path, features, ours: false, original }
+    }
+
+    /// Whether the program was built with a switch.
+    pub fn has(&self, feature: &str) -> bool {
+        self.features.iter().any(|have| have == feature)
+    }
+
+    /// Whether tests can move the clock of this program: only our own debug builds look at it.
+    pub fn clock_moves(&self) -> bool {
+        self.ours && cfg!(debug_assertions)
+    }
+}
+
+fn original_path() -> PathBuf {
+    std::env::var_os("OPENTRACKER_ORIGINAL").map_or_else(|| PathBuf::from("/usr/bin/opentracker"), PathBuf::from)
+}
+
+/// The switches that this package is being tested with.
+fn own_features() -> Vec<String> {
+    let switches: &[(&str, bool)] = &[
+        ("fullscrape", cfg!(feature = "fullscrape")),
+        ("v6", cfg!(feature = "v6")),
+        ("compression-gzip", cfg!(feature = "compression-gzip")),
+        ("compression-gzip-always", cfg!(feature = "compression-gzip-always")),
+        ("accesslist-black", cfg!(feature = "accesslist-black")),
+        ("accesslist-white", cfg!(feature = "accesslist-white")),
+        ("sync-live", cfg!(feature = "sync-live")),
+        ("restrict-stats", cfg!(feature = "restrict-stats")),
+        ("ip-from-query-string", cfg!(feature = "ip-from-query-string")),
+        ("ip-from-proxy", cfg!(feature = "ip-from-proxy")),
+        ("modest-fullscrapes", cfg!(feature = "modest-fullscrapes")),
+        ("log-numwant", cfg!(feature = "log-numwant")),
+        ("spot-woodpecker", cfg!(feature = "spot-woodpecker")),
+        ("fulllog-networks", cfg!(feature = "fulllog-networks")),
+        ("syslogs", cfg!(feature = "syslogs")),
+        ("keepalive", cfg!(feature = "keepalive")),
+    ];
+    switches.iter().filter(|(_, on)| *on).map(|(name, _)| name.to_string()).collect()
+}
+
+/// Says why a test does not run here. Under CI, where everything that the tests need is there, that is a failure.
+pub fn skipped(why: &str) {
+    println!("SKIPPED: {why}");
+    assert!(std::env::var_os("CI").is_none(), "under CI nothing may be skipped: {why}");
+}
+
+/// Says that a test is for another build. This is no gap: that build runs it.
+pub fn for_another_build(what: &str) {
+    println!("SKIPPED: for another build: {what}");
+}
+
+/// Whether the tests run as root. If not, says so.
+pub fn root_or_skip() -> bool {
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        skipped("needs root");
+    }
+    root
+}
+
+/// Whether the clock of the tracker under test can be moved. If not, says so.
+pub fn clock_or_skip() -> bool {
+    let moves = Build::under_test().clock_moves();
+    if !moves {
+        println!("SKIPPED: the tracker is a release build or not ours, its clock cannot be moved");
+    }
+    moves
+}
+
+/// Asks until the answer is there, at most `limit` long.
+pub fn within<T>(limit: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+    let end = Instant::now() + limit;
+    loop {
+        if let Some(answer) = ask() {
+            return Some(answer);
+        }
+        if Instant::now() >= end {
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Asks until `condition` holds; panics naming `what` if it does not do so soon.
+#[track_caller]
+pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    assert!(within(SOON, || condition().then_some(())).is_some(), "did not happen within {SOON:?}: {what}");
+}
+
+/// An info hash for tests: every `n` has its own, spread over the whole range.
+pub fn hash(n: u64) -> [u8; 20] {
+    let mut out = [0; 20];
+    let mut state = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5bd1_e995_7f4a_7c15;
+    for byte in &mut out {
+        state = splitmix(&mut state);
+        *byte = (state >> 56) as u8;
+    }
+    out
+}
+
+/// One step of the splitmix64 generator: good enough to draw test cases from, the same everywhere.
+pub fn splitmix(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// Bytes in lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The bytes that hexadecimal digits stand for; panics on anything else, as test data should be right.
+pub fn unhex(text: &str) -> Vec<u8> {
+    assert!(text.len().is_multiple_of(2), "odd number of hexadecimal digits: {text}");
+    (0..text.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap_or_else(|_| panic!("not hexadecimal: {text}")))
+        .collect()
+}
+
+/// Bytes as a query string carries them, every one escaped.
+pub fn percent(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("%{byte:02x}")).collect()
+}
+
+/// A directory that is removed with everything in it when the value goes.
+#[derive(Debug)]
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    /// A new empty directory that everybody may enter.
+    pub fn new() -> Self {
+        use std::os::unix::fs::PermissionsExt;
+        use std::sync::atomic::{AtomicU32, Ordering};
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("opentracker-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).expect("scratch directory");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("scratch directory's mode");
+        Self(path)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Writes a file in it as editors do: a new one takes the name of the old.
+    pub fn write(&self, name: &str, content: &[u8]) {
+        let new = self.0.join(format!("{name}.new"));
+        std::fs::write(&new, content).expect("a file in the scratch directory");
+        std::fs::rename(&new, self.0.join(name)).expect("a file's name in the scratch directory");
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

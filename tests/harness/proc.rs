@@ -1,0 +1,38 @@
+//! What /proc says of a running tracker: descriptors, processor time, identity.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Clock ticks a second in /proc: 100 on every Linux, whatever the kernel's own rate.
+const TICKS: f64 = 100.0;
+
+/// Number of open descriptors.
+pub fn descriptors(pid: u32) -> usize {
+    std::fs::read_dir(format!("/proc/{pid}/fd")).expect("the tracker's descriptors").count()
+}
+
+/// Processor time used so far, in user and kernel mode, all threads.
+pub fn processor_time(pid: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("the tracker's stat");
+    // The name may hold blanks; the fields behind its closing bracket are the third and on.
+    let fields: Vec<&str> = stat[stat.rfind(')').expect("a name in brackets") + 1..].split_whitespace().collect();
+    let ticks: u64 = [11, 12].iter().map(|at| fields[*at].parse::<u64>().expect("ticks")).sum();
+    Duration::from_secs_f64(ticks as f64 / TICKS)
+}
+
+/// The numbers behind a name in /proc/PID/status: `Uid`, `Gid`, `Groups`.
+pub fn status_numbers(pid: u32, name: &str) -> Vec<u32> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the tracker's status");
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).expect("a status line");
+    line.split_whitespace().map(|word| word.parse().expect("a number")).collect()
+}
+
+/// The root directory of the process.
+pub fn root(pid: u32) -> PathBuf {
+    std::fs::read_link(format!("/proc/{pid}/root")).expect("the tracker's root")
+}
+
+/// The working directory of the process.
+pub fn working_directory(pid: u32) -> PathBuf {
+    std::fs::read_link(format!("/proc/{pid}/cwd")).expect("the tracker's working directory")
+}

@@ -1,0 +1,291 @@
+//! The tracker as a process: signals, privileges, descriptors, addresses.
+
+mod harness;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::time::Duration;
+
+use harness::http::{Client, get_request};
+use harness::{Build, SOON, Scratch, Starter, Tracker, eventually, hash, percent, proc, udp, within};
+use rustix::process::Signal;
+
+/// Group and user that a name of nobody gets.
+const NO_SUCH_USER: u32 = u32::MAX - 1;
+
+/// How many descriptors a tracker has that is to run out of them.
+const DESCRIPTORS: usize = 40;
+
+/// How soon a tracker must be gone when it is told to.
+const AT_ONCE: Duration = Duration::from_secs(2);
+
+/// Whether these tests speak the language of the build's addresses. If not, says so.
+fn ipv4_or_skip() -> bool {
+    let v4 = !Build::under_test().has("v6");
+    if !v4 {
+        harness::for_another_build("needs an IPv4 build");
+    }
+    v4
+}
+
+#[test]
+fn sigint_ends_it_well_also_in_an_empty_root() {
+    if !ipv4_or_skip() {
+        return;
+    }
+    let empty = Scratch::new();
+    let directory = empty.path().to_str().expect("a path");
+    for args in [vec![], vec!["-d", directory]] {
+        let mut tracker = Starter::new().args(args).start();
+        // Connections of all kinds do not hold it up.
+        let _idle = tracker.connect();
+        tracker.get("/stats");
+        tracker.signal(Signal::INT);
+        assert_eq!(tracker.wait(AT_ONCE).code(), Some(0));
+    }
+}
+
+#[test]
+fn sigterm_ends_it() {
+    if !ipv4_or_skip() {
+        return;
+    }
+    let mut tracker = Tracker::start();
+    tracker.signal(Signal::TERM);
+    assert_eq!(tracker.wait(AT_ONCE).signal(), Some(15));
+}
+
+#[test]
+fn sighup_is_harmless() {
+    if !ipv4_or_skip() {
+        return;
+    }
+    for workers in ["0", "2"] {
+        let starter = Starter::new().allow([hash(1)]).bare();
+        let (address, directory) = (starter.tcp_address(), starter.scratch().path().display().to_string());
+        let config = format!(
+            "listen.udp.workers {workers}\nlisten.udp {}\nlisten.tcp {address}\ntracker.rootdir {directory}\n",
+            starter.udp_address()
+        );
+        let words = starter.words_of_the_build();
+        let mut tracker = starter.file("conf", config.as_bytes()).args(["-f", "conf"]).args(words).start();
+        for _ in 0..20 {
+            tracker.signal(Signal::HUP);
+            tracker.nudge();
+        }
+        assert_eq!(tracker.udp().announce(&udp::Announce::new(hash(1), 1)).leechers, 1);
+        assert!(tracker.get("/stats").is_whole());
+        assert!(tracker.exited().is_none());
+        tracker.signal(Signal::INT);
+        assert_eq!(tracker.wait(AT_ONCE).code(), Some(0), "with {workers} workers");
+    }
+}
+
+#[test]
+fn it_lives_without_free_descriptors() {
+    if !ipv4_or_skip() {
+        return;
+    }
+    let limited = format!("ulimit -n {DESCRIPTORS} && exec \"$0\" \"$@\"");
+    let tracker = Starter::new().allow([hash(1)]).wrap(["sh", "-c", &limited]).start();
+    let before = tracker.descriptors();
+
+    // More connections than there are descriptors for, and none of them says anything.
+    let holding: Vec<Client> = (0..2 * DESCRIPTORS).map(|_| tracker.connect()).collect();
+    // A few may be kept for something else.
+    eventually("the descriptors are in use", || tracker.descriptors() >= DESCRIPTORS - 4);
+
+    let period = Duration::from_secs(2);
+    let used = proc::processor_time(tracker.pid());
+    std::thread::sleep(period);
+    let used = proc::processor_time(tracker.pid()) - used;
+    assert!(used < period / 4, "{used:?} of processor time in {period:?} out of descriptors");
+
+    let mut client = tracker.udp();
+    assert_eq!(client.announce(&udp::Announce::new(hash(1), 1)).leechers, 1);
+
+    drop(holding);
+    let request = get_request(&format!("/scrape?info_hash={}", percent(&hash(1))));
+    eventually("connections are accepted again", || {
+        harness::http::exchange(tracker.tcp_address(), None, &request, SOON).is_ok_and(|reply| reply.is_whole())
+    });
+    eventually("the connections' descriptors are closed", || tracker.descriptors() == before);
+}
+
+#[test]
+fn two_trackers_may_share_an_address() {
+    if !ipv4_or_skip() {
+        return;
+    }
+    let first = Tracker::start();
+    let (tcp, udp) = (first.tcp_address(), first.udp_address());
+    let place = |starter: Starter| {
+        let words = ["-i", &tcp.ip().to_string(), "-p", &tcp.port().to_string(), "-P", &udp.port().to_string()]
+            .map(str::to_string);
+        let build = starter.words_of_the_build();
+        starter.bare().args(words).args(["-d", "."]).args(build)
+    };
+    let mut second = place(Starter::new()).spawn();
+    eventually("the second tracker has its sockets", || sockets(second.pid(), "tcp").contains(&tcp));
+    drop(first);
+    let answers = within(SOON, || {
+        assert!(second.exited().is_none(), "{}", second.stderr());
+        udp::Client::new(udp, Ipv4Addr::LOCALHOST.into()).ok()?.exchange(&udp::header(udp::MAGIC, 0), SOON)
+    });
+    assert_eq!(answers.expect("an answer of the second tracker").len(), 16);
+}
+
+#[test]
+fn answers_come_from_the_address_that_was_asked() {
+    if !ipv4_or_skip() {
+        return;
+    }
+    let tracker = Starter::new().on(Ipv4Addr::UNSPECIFIED.into()).allow([hash(1)]).start();
+    let port = tracker.udp_address().port();
+    for last in [1, 2, 77, 254] {
+        let asked = IpAddr::from([127, 0, 0, last]);
+        // The socket is connected: from anywhere else it takes nothing.
+        let mut client = udp::Client::new(SocketAddr::new(asked, port), [127, 0, 9, 9].into()).expect("a socket");
+        let answer = client.announce(&udp::Announce::new(hash(1), 9));
+        assert_eq!(answer.peers, ["127.0.9.9:9".parse().expect("an address")], "asked at {asked}");
+    }
+}
+
+#[test]
+fn root_is_given_up_for_good() {
+    if !ipv4_or_skip() || !harness::root_or_skip() {
+        return;
+    }
+    let (uid, gid) = nobody();
+    // It begins with groups besides its own.
+    let tracker = Starter::new().wrap(["setpriv", "--groups=0,4,27"]).start();
+    let pid = tracker.pid();
+    assert_eq!(proc::status_numbers(pid, "Uid"), [uid; 4]);
+    assert_eq!(proc::status_numbers(pid, "Gid"), [gid; 4]);
+    assert_eq!(proc::status_numbers(pid, "Groups"), [0; 0]);
+    assert_eq!(proc::root(pid), tracker.scratch().path());
+    assert_eq!(proc::working_directory(pid), tracker.scratch().path());
+    // All of its threads are alike.
+    for thread in std::fs::read_dir(format!("/proc/{pid}/task")).expect("its threads") {
+        let id = thread.expect("a thread").file_name().to_string_lossy().parse().expect("a number");
+        assert_eq!(proc::status_numbers(id, "Uid"), [uid; 4]);
+        assert_eq!(proc::status_numbers(id, "Groups"), [0; 0]);
+    }
+}
+
+#[test]
+fn workers_are_no_more_privileged() {
+    if !ipv4_or_skip() || !harness::root_or_skip() {
+        return;
+    }
+    let (uid, _) = nobody();
+    let starter = Starter::new().bare().wrap(["setpriv", "--groups=0,4,27"]);
+    let config = format!("listen.udp.workers 3\nlisten.udp {}\ntracker.user nobody\n", starter.udp_address());
+    let directory = starter.scratch().path().display().to_string();
+    let words = starter.words_of_the_build();
+    let tracker = starter.file("conf", config.as_bytes()).args(["-f", "conf", "-d", &directory]).args(words).start();
+    let threads = std::fs::read_dir(format!("/proc/{}/task", tracker.pid())).expect("its threads");
+    let ids: Vec<u32> = threads
+        .map(|thread| thread.expect("a thread").file_name().to_string_lossy().parse().expect("a number"))
+        .collect();
+    assert!(ids.len() >= 4, "three workers beside the loop: {}", ids.len());
+    for id in ids {
+        assert_eq!(proc::status_numbers(id, "Uid"), [uid; 4]);
+        assert_eq!(proc::status_numbers(id, "Groups"), [0; 0]);
+        assert_eq!(proc::root(id), tracker.scratch().path());
+    }
+}
+
+#[test]
+fn an_unknown_user_is_nobody_at_all() {
+    if !ipv4_or_skip() || !harness::root_or_skip() {
+        return;
+    }
+    let tracker = Starter::new().args(["-u", "no-such-user"]).start();
+    assert_eq!(proc::status_numbers(tracker.pid(), "Uid"), [NO_SUCH_USER; 4]);
+    assert_eq!(proc::status_numbers(tracker.pid(), "Gid"), [NO_SUCH_USER; 4]);
+    assert!(
+        tracker.stderr().starts_with("Warning: Could not get password entry for no-such-user. Reverting to uid -2.\n")
+    );
+}
+
+#[test]
+fn it_does_not_run_as_root() {
+    if !ipv4_or_skip() || !harness::root_or_skip() {
+        return;
+    }
+    let mut tracker = Starter::new().args(["-u", "root"]).spawn();
+    assert_eq!(tracker.wait(SOON).code(), Some(111));
+    assert!(tracker.stderr().contains("Still running with root privileges?!: Success\n"), "{}", tracker.stderr());
+}
+
+#[test]
+fn an_ordinary_user_can_run_it() {
+    if !ipv4_or_skip() || !harness::root_or_skip() {
+        return;
+    }
+    // A copy, as that user may not be allowed to come to where it was built.
+    let place = Scratch::new();
+    let mut build = Build::under_test();
+    let copy = place.path().join("opentracker");
+    std::fs::copy(&build.path, &copy).expect("a copy of the program");
+    build.path = copy;
+    let starter = Starter::of(build).run_by(nobody().0);
+    // It reads this directory only.
+    let directory = starter.scratch().path().to_path_buf();
+    let tracker = starter.start();
+    assert_eq!(proc::root(tracker.pid()), Path::new("/"));
+    assert_eq!(proc::working_directory(tracker.pid()), directory);
+    assert!(tracker.get("/stats").code() != 0);
+}
+
+#[test]
+fn without_any_address_it_takes_the_usual_port() {
+    if !ipv4_or_skip() || !harness::root_or_skip() {
+        return;
+    }
+    // In a network of its own, where nobody else has that port.
+    for args in [vec![], vec!["-i", "127.0.0.1"]] {
+        let starter = Starter::new().bare().wrap(["unshare", "--net"]);
+        let words = starter.words_of_the_build();
+        let ip = if args.is_empty() { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST };
+        let at = SocketAddr::from((ip, 6969));
+        let up = ["sh", "-c", "ip link set lo up && exec \"$0\" \"$@\""];
+        let starter = starter.wrap(["unshare", "--net"].into_iter().chain(up));
+        let tracker = starter.args(["-d", "."]).args(words).args(args).spawn();
+        eventually("TCP and UDP at port 6969", || {
+            sockets(tracker.pid(), "tcp").contains(&at) && sockets(tracker.pid(), "udp").contains(&at)
+        });
+    }
+}
+
+/// User and group of nobody.
+fn nobody() -> (u32, u32) {
+    let passwd = std::fs::read_to_string("/etc/passwd").expect("the password file");
+    let line = passwd.lines().find(|line| line.starts_with("nobody:")).expect("nobody");
+    let fields: Vec<&str> = line.split(':').collect();
+    (fields[2].parse().expect("a user"), fields[3].parse().expect("a group"))
+}
+
+/// Local addresses of the IPv4 sockets in a process's network that are its own: `tcp` or `udp`.
+fn sockets(pid: u32, kind: &str) -> Vec<SocketAddr> {
+    let table = std::fs::read_to_string(format!("/proc/{pid}/net/{kind}")).unwrap_or_default();
+    let own: Vec<String> = std::fs::read_dir(format!("/proc/{pid}/fd"))
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok())
+        .map(|link| link.to_string_lossy().into_owned())
+        .collect();
+    table
+        .lines()
+        .skip(1)
+        .filter_map(|line| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let (ip, port) = fields.get(1)?.split_once(':')?;
+            let ip = u32::from_str_radix(ip, 16).ok()?.to_ne_bytes();
+            let inode = format!("socket:[{}]", fields.get(9)?);
+            own.contains(&inode).then_some(SocketAddr::from((ip, u16::from_str_radix(port, 16).ok()?)))
+        })
+        .collect()
+}
