@@ -31,19 +31,3 @@ pub mod workers;
 compile_error!("the switch log-networks does not compile, as in the original: what it names was never written");
 #[cfg(all(feature = "accesslist-black", feature = "accesslist-white"))]
 compile_error!("the switches accesslist-black and accesslist-white exclude each other");
-#[cfg(feature = "v6")]
-compile_error!("the switch v6 is not built yet");
-#[cfg(feature = "accesslist-black")]
-compile_error!("the switch accesslist-black is not built yet");
-#[cfg(feature = "accesslist-white")]
-compile_error!("the switch accesslist-white is not built yet");
-#[cfg(feature = "sync-live")]
-compile_error!("the switch sync-live is not built yet");
-#[cfg(feature = "restrict-stats")]
-compile_error!("the switch restrict-stats is not built yet");
-#[cfg(feature = "ip-from-query-string")]
-compile_error!("the switch ip-from-query-string is not built yet");
-#[cfg(feature = "ip-from-proxy")]
-compile_error!("the switch ip-from-proxy is not built yet");
-#[cfg(feature = "keepalive")]
-compile_error!("the switch keepalive is not built yet");

@@ -1,5 +1,6 @@
 //! The steps of a start, top to bottom.
 
+use opentracker::features::accesslist::Loader;
 use opentracker::features::{ADDRESS, SYSLOGS};
 use opentracker::server::Server;
 use opentracker::start::{Ended, Start, say, version};
@@ -40,15 +41,18 @@ fn run() -> Result<(), Ended> {
         redirect_url: start.redirect_url.take(),
         stats_path: std::mem::take(&mut start.stats_path),
         version: version(),
-        blessings: std::mem::take(&mut start.blessings),
     };
     let mut tracker = Tracker::<ADDRESS>::new(settings, seed);
+    tracker.bless(std::mem::take(&mut start.blessings));
+    let mut loader = Loader::new(start.access_list.take())?;
+    loader.load_first(tracker.access_list());
     if let Some(file) = &start.state_file {
         let now = Now { unix: clock.unix_seconds(), up: clock.now() };
         tracker.restore_from(file, now).iter().for_each(|warning| say(warning));
     }
     resources::sharpen_waits();
-    Server::new(clock, signals, start.sockets, tracker, log, || ALLOCATOR.is_short())?.run()?;
+    let serving = Server::new(clock, signals, start.sockets, tracker, loader, log, || ALLOCATOR.is_short())?;
+    serving.run()?;
     Ok(())
 }
 

@@ -5,7 +5,7 @@
 
 use crate::config::cli::{self, Cli};
 use crate::config::{Directive, Permissions, TRACKER_PORT, Transport, file};
-use crate::features::{SWITCHES, V6};
+use crate::features::{SWITCHES, V6, livesync};
 use crate::limits::{BLESSINGS_MAX, UDP_RECEIVE_BUFFER};
 use crate::server::Sockets;
 use crate::sys::failure::Failure;
@@ -55,6 +55,8 @@ pub struct Start {
     pub stats_path: Vec<u8>,
     /// The file that the last run's torrents are in.
     pub state_file: Option<OsString>,
+    /// The file that the access list is in, relative to the root directory.
+    pub access_list: Option<OsString>,
     /// Who may do what others may not.
     pub blessings: Vec<(IpNet, Permissions)>,
     address: IpAddr,
@@ -93,6 +95,7 @@ impl Start {
             redirect_url: None,
             stats_path: b"stats".to_vec(),
             state_file: None,
+            access_list: None,
             blessings: Vec::new(),
             address: SWITCHES.any_address(),
             udp_workers: 0,
@@ -109,6 +112,9 @@ impl Start {
                 Directive::Version => return Err(Ended { code: 0, message: version().into_bytes() }),
                 directive => start.apply(directive)?,
             }
+        }
+        if SWITCHES.sync_live && start.sockets.cluster.is_none() {
+            return Err(Ended::fatal("No socket address for live sync specified.\n"));
         }
         if start.sockets.listeners.is_empty() && start.sockets.udp.is_empty() {
             start.bind(Transport::TcpAndUdp, SocketAddr::new(start.address, TRACKER_PORT))?;
@@ -142,11 +148,12 @@ impl Start {
             Directive::RootDirectory(directory) => self.root_directory = Some(directory),
             Directive::User(user) => self.user = user,
             Directive::RedirectUrl(url) => self.redirect_url = Some(url),
+            Directive::LiveSyncListen(address) => self.join_cluster(address)?,
+            Directive::AccessListFile(file) => self.access_list = Some(file),
             Directive::StateFile(file) => self.state_file = Some(file),
             Directive::StatsPath(path) => self.stats_path = path,
             Directive::UdpWorkers(workers) => self.udp_workers = workers,
             // not in this build's grammar, or followed above
-            Directive::AccessListFile(_) | Directive::LiveSyncListen(_) => {}
             Directive::Include(_) | Directive::Help | Directive::Version => {}
         }
         Ok(())
@@ -163,6 +170,17 @@ impl Start {
         if transport != Transport::Tcp {
             self.sockets.udp.push((bind_udp(address, UDP_RECEIVE_BUFFER)?, self.udp_workers));
         }
+        Ok(())
+    }
+
+    fn join_cluster(&mut self, address: SocketAddr) -> Result<(), Ended> {
+        if self.sockets.cluster.is_some() {
+            return Err(Ended::fatal("Error: Livesync listen ip specified twice.\n"));
+        }
+        let SocketAddr::V4(address) = address else {
+            return Err(Ended::fatal("v6 mcast support not yet available.\n"));
+        };
+        self.sockets.cluster = Some(livesync::Sockets::join(address)?);
         Ok(())
     }
 

@@ -12,6 +12,17 @@ pub mod gzip;
 
 use crate::config::{AccessList, Switches};
 
+#[cfg(any(feature = "accesslist-black", feature = "accesslist-white"))]
+pub mod accesslist;
+#[cfg(not(any(feature = "accesslist-black", feature = "accesslist-white")))]
+#[path = "no_accesslist.rs"]
+pub mod accesslist;
+#[cfg(not(feature = "sync-live"))]
+#[path = "no_livesync.rs"]
+pub mod livesync;
+#[cfg(feature = "sync-live")]
+pub mod livesync;
+
 /// A tracker for IPv6: peers of 18 bytes.
 pub const V6: bool = cfg!(feature = "v6");
 
@@ -51,12 +62,24 @@ pub const ACCESSLIST: Option<AccessList> = if cfg!(feature = "accesslist-white")
     None
 };
 
+/// Statistics are for blessed addresses only.
+pub const RESTRICT_STATS: bool = cfg!(feature = "restrict-stats");
+
+/// `ip=` of an HTTP announce is believed.
+pub const IP_FROM_QUERY_STRING: bool = cfg!(feature = "ip-from-query-string");
+
+/// `X-Forwarded-For` is believed from blessed proxies.
+pub const IP_FROM_PROXY: bool = cfg!(feature = "ip-from-proxy");
+
+/// HTTP connections stay for further requests where the client asks for that.
+pub const KEEPALIVE: bool = cfg!(feature = "keepalive");
+
 /// What the command line and the config file may say in this build.
 pub const SWITCHES: Switches = Switches {
     accesslist: ACCESSLIST,
     sync_live: cfg!(feature = "sync-live"),
-    restrict_stats: cfg!(feature = "restrict-stats"),
-    ip_from_proxy: cfg!(feature = "ip-from-proxy"),
+    restrict_stats: RESTRICT_STATS,
+    ip_from_proxy: IP_FROM_PROXY,
     v6: V6,
 };
 
@@ -69,13 +92,13 @@ pub const COMPILED_IN: &[(&str, bool)] = &[
     ("accesslist-black", cfg!(feature = "accesslist-black")),
     ("accesslist-white", cfg!(feature = "accesslist-white")),
     ("sync-live", SWITCHES.sync_live),
-    ("restrict-stats", SWITCHES.restrict_stats),
-    ("ip-from-query-string", cfg!(feature = "ip-from-query-string")),
-    ("ip-from-proxy", SWITCHES.ip_from_proxy),
+    ("restrict-stats", RESTRICT_STATS),
+    ("ip-from-query-string", IP_FROM_QUERY_STRING),
+    ("ip-from-proxy", IP_FROM_PROXY),
     ("modest-fullscrapes", MODEST_FULLSCRAPES),
     ("log-numwant", LOG_NUMWANT),
     ("spot-woodpecker", SPOT_WOODPECKER),
     ("fulllog-networks", FULLLOG_NETWORKS),
     ("syslogs", SYSLOGS),
-    ("keepalive", cfg!(feature = "keepalive")),
+    ("keepalive", KEEPALIVE),
 ];

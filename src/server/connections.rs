@@ -18,6 +18,9 @@ pub enum State<const N: usize> {
     Long(Box<Delivery<N>>),
     /// The receiver, who has taken so many bytes of the answer.
     Sending(Vec<u8>, usize),
+    /// The same, and behind the answer the connection stays; this much has come of further requests. They wait until the
+    /// answer is taken, which makes it their turn also where there is nothing left to take.
+    Staying(Vec<u8>, usize, Vec<u8>),
     /// The end of what the client sends, so many bytes of which were thrown away.
     Lingering(usize),
 }
@@ -27,14 +30,14 @@ impl<const N: usize> State<N> {
         match self {
             State::Request(_) | State::Lingering(_) => Interest::READ,
             State::Long(delivery) if !delivery.blocked => Interest::NONE,
-            State::Long(_) | State::Sending(..) => Interest::WRITE,
+            State::Long(_) | State::Sending(..) | State::Staying(..) => Interest::WRITE,
         }
     }
 
     fn deadline(&self) -> usize {
         match self {
             State::Request(_) => 0,
-            State::Long(_) | State::Sending(..) => 1,
+            State::Long(_) | State::Sending(..) | State::Staying(..) => 1,
             State::Lingering(_) => 2,
         }
     }
@@ -48,6 +51,8 @@ pub struct Connection<const N: usize> {
     pub from: [u8; N],
     /// What it waits for.
     pub state: State<N>,
+    /// It has just got a whole answer and stays: the time for its next request begins.
+    pub answered: bool,
 }
 
 /// Names a connection for good: the name of one that was closed never fits another.
@@ -104,11 +109,12 @@ impl<const N: usize> Connections<N> {
     /// The poller does not take it; then it is closed.
     pub fn add(
         &mut self,
-        connection: Connection<N>,
+        mut connection: Connection<N>,
         now: Duration,
         poller: &mut Poller,
         token: impl FnOnce(Name) -> u64,
     ) -> io::Result<Name> {
+        connection.answered = false;
         let slot = self.free.last().copied().unwrap_or(self.slots.len() as u32);
         let generation = self.slots.get(slot as usize).map_or(0, |slot| slot.generation);
         let name = Name { slot, generation };
@@ -132,14 +138,15 @@ impl<const N: usize> Connections<N> {
         if slot.generation == name.generation { slot.connection.take() } else { None }
     }
 
-    /// Puts a connection back that was lifted out. Its deadline stays, unless it now waits for another kind of thing.
+    /// Puts a connection back that was lifted out. Its deadline stays, unless it now waits for another kind of thing or
+    /// has got an answer.
     ///
     /// # Errors
     /// The poller does not take the change; then the connection is closed.
     pub fn put_back(
         &mut self,
         name: Name,
-        connection: Connection<N>,
+        mut connection: Connection<N>,
         now: Duration,
         poller: &mut Poller,
         token: u64,
@@ -153,7 +160,8 @@ impl<const N: usize> Connections<N> {
             }
             slot.interest = interest;
         }
-        if self.deadlines.kind(name.slot) != Some(connection.state.deadline()) {
+        let answered = std::mem::take(&mut connection.answered);
+        if answered || self.deadlines.kind(name.slot) != Some(connection.state.deadline()) {
             self.deadlines.set(name.slot, connection.state.deadline(), now);
         }
         slot.connection = Some(connection);

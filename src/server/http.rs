@@ -5,13 +5,14 @@ use super::connections::{Connection, Name, State};
 use super::delivery::Delivery;
 use super::udp::Served;
 use super::{Server, Token};
-use crate::limits::{ACCEPTS_A_TURN, LINGER_MAX, MINUTE, REQUEST_MAX};
+use crate::features::KEEPALIVE;
+use crate::limits::{ACCEPTS_A_TURN, LINGER_MAX, MINUTE, REQUEST_MAX, REQUESTS_A_TURN};
 use crate::sys::poller::Event;
 use crate::sys::socket::{self, Accepted};
 use crate::tracker::Now;
 use crate::tracker::http::Answer;
 use crate::wire::address::{from_ip, to_ip};
-use crate::wire::http::head_end;
+use crate::wire::http::{Version, head_end, wants_to_stay};
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -27,7 +28,10 @@ impl<const N: usize> Server<N> {
                     self.tracker.accepted();
                     if let Some(from) = from_ip(from.ip()) {
                         // the request is usually there already
-                        self.begin(Connection { socket, from, state: State::Request(Vec::new()) }, now);
+                        self.begin(
+                            Connection { socket, from, state: State::Request(Vec::new()), answered: false },
+                            now,
+                        );
                     }
                 }
                 Ok(Accepted::Lost) => {}
@@ -107,17 +111,19 @@ impl<const N: usize> Server<N> {
         match &mut connection.state {
             State::Request(_) => self.read(connection, now),
             State::Long(_) => true,
-            State::Sending(answer, sent) => {
-                let rest = answer.get(*sent..).unwrap_or_default();
-                let length = rest.len();
-                match push(&connection.socket, rest) {
-                    Ok(more) => {
-                        *sent += more;
-                        more < length
+            State::Sending(answer, sent) => matches!(push_rest(&connection.socket, answer, sent), Ok(false)),
+            State::Staying(answer, sent, requests) => match push_rest(&connection.socket, answer, sent) {
+                Ok(false) => true,
+                Ok(true) => {
+                    let length = requests.len();
+                    if let Some(room) = self.request.get_mut(..length) {
+                        room.copy_from_slice(requests);
                     }
-                    Err(_) => false,
+                    connection.answered = true;
+                    self.answer(connection, now, 0, length)
                 }
-            }
+                Err(_) => false,
+            },
             State::Lingering(thrown) => match pull(&connection.socket, &mut self.request) {
                 Ok(None) => true,
                 Ok(Some(0)) | Err(_) => false,
@@ -140,37 +146,77 @@ impl<const N: usize> Server<N> {
             Ok(Some(0)) | Err(_) => return false,
             Ok(Some(received)) => seen + received,
         };
-        let bytes = self.request.get_mut(..length).unwrap_or_default();
-        self.reply.clear();
-        if length > REQUEST_MAX {
-            self.tracker.too_long(&mut self.reply);
-            let sent =
-                push(&connection.socket, &self.reply).and_then(|_| socket::shutdown_write(connection.socket.as_fd()));
-            // the client may still be sending: closed now, it would be cut off before it has read its answer
-            connection.state = State::Lingering(0);
-            return sent.is_ok();
-        }
-        if head_end(bytes, seen).is_none() {
-            collected.extend_from_slice(bytes.get(seen..).unwrap_or_default());
-            return true;
-        }
-        match self.tracker.handle_http(now, &connection.from, bytes, &mut self.reply) {
-            Answer::InSlices(page) => {
-                if page.is_logged() {
-                    log_full_scrape(now, &connection.from);
-                }
-                connection.state = State::Long(Box::new(Delivery::new(page)));
-                true
-            }
-            Answer::Whole => match push(&connection.socket, &self.reply) {
-                Ok(sent) if sent < self.reply.len() => {
-                    connection.state = State::Sending(self.reply.clone(), sent);
-                    true
-                }
-                _ => false,
-            },
-        }
+        self.answer(connection, now, seen, length)
     }
+
+    /// Answers the requests in the first `length` bytes of the buffer; in the first `seen` of them no head ends. All but the
+    /// last are from clients that want the connection to stay, and are answered in their order: none before the answer to
+    /// the one before it is taken.
+    fn answer(&mut self, connection: &mut Connection<N>, now: Now, mut seen: usize, length: usize) -> bool {
+        let mut start = 0;
+        for _ in 0..REQUESTS_A_TURN {
+            let bytes = self.request.get_mut(start..length).unwrap_or_default();
+            let end = head_end(bytes, std::mem::take(&mut seen));
+            let head = end.and_then(|end| bytes.get(..end)).unwrap_or(bytes);
+            let wants_to_stay = KEEPALIVE && end.is_some() && wants_to_stay(head);
+            // what follows a request that stays is another one
+            let collected = if wants_to_stay { head.len() } else { bytes.len() };
+            self.reply.clear();
+            if collected > REQUEST_MAX {
+                self.tracker.too_long(&mut self.reply);
+                return push(&connection.socket, &self.reply).is_ok() && linger(connection);
+            }
+            let Some(end) = end else {
+                connection.state = State::Request(bytes.to_vec());
+                return true;
+            };
+            match self.tracker.handle_http(now, &connection.from, bytes, &mut self.reply) {
+                Answer::InSlices(page) => {
+                    if page.is_logged() {
+                        log_full_scrape(now, &connection.from);
+                    }
+                    connection.state = State::Long(Box::new(Delivery::new(page)));
+                    return true;
+                }
+                Answer::Whole(version) => {
+                    let stays = wants_to_stay && version == Version::Http11;
+                    match push(&connection.socket, &self.reply) {
+                        Ok(sent) if sent < self.reply.len() => {
+                            let requests = self.request.get(start + end..length).unwrap_or_default();
+                            connection.state = match stays {
+                                true => State::Staying(self.reply.clone(), sent, requests.to_vec()),
+                                false => State::Sending(self.reply.clone(), sent),
+                            };
+                            return true;
+                        }
+                        Ok(_) if stays => {
+                            connection.answered = true;
+                            start += end;
+                        }
+                        // more may have come than was read: closed now, the client would lose the answer
+                        Ok(_) if length > REQUEST_MAX => return linger(connection),
+                        _ => return false,
+                    }
+                }
+            }
+        }
+        // enough for this turn; the rest has the next one
+        let requests = self.request.get(start..length).unwrap_or_default();
+        connection.state = State::Staying(Vec::new(), 0, requests.to_vec());
+        true
+    }
+}
+
+/// Ends our side of a connection whose client may still be sending: closed now, it would be cut off before it has read its answer.
+fn linger<const N: usize>(connection: &mut Connection<N>) -> bool {
+    connection.state = State::Lingering(0);
+    socket::shutdown_write(connection.socket.as_fd()).is_ok()
+}
+
+/// Sends what is left of an answer, as much as is taken now. Tells whether that was all.
+fn push_rest(socket: &OwnedFd, answer: &[u8], sent: &mut usize) -> io::Result<bool> {
+    *sent += push(socket, answer.get(*sent..).unwrap_or_default())?;
+    Ok(*sent == answer.len())
 }
 
 /// Sends as many bytes as are taken now, perhaps none.

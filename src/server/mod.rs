@@ -8,9 +8,12 @@ mod deadlines;
 mod delivery;
 mod http;
 mod journal;
+mod livesync;
 mod pace;
 mod udp;
 
+use crate::features::accesslist::Loader;
+use crate::features::livesync::Sockets as Cluster;
 use crate::limits::{ACCEPT_PAUSE, EVENTS_A_TURN, REQUEST_MAX};
 use crate::sys::clock::Clock;
 use crate::sys::poller::{Event, Interest, Poller};
@@ -26,9 +29,11 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Token {
     Signals,
+    Cluster,
     Udp(usize),
     Workers,
     Press,
+    Loader,
     Listener(usize),
     Connection(Name),
 }
@@ -38,7 +43,9 @@ impl Token {
         let (kind, rest) = match self {
             Token::Signals => (0, 0),
             Token::Workers => (0, 1),
-            Token::Press => (0, 2),
+            Token::Cluster => (0, 2),
+            Token::Loader => (0, 3),
+            Token::Press => (0, 4),
             Token::Udp(index) => (1, index as u64),
             Token::Listener(index) => (2, index as u64),
             Token::Connection(name) => (3, name.to_bits()),
@@ -51,6 +58,8 @@ impl Token {
         match bits >> Name::BITS {
             0 if rest == 0 => Token::Signals,
             0 if rest == 1 => Token::Workers,
+            0 if rest == 2 => Token::Cluster,
+            0 if rest == 3 => Token::Loader,
             0 => Token::Press,
             1 => Token::Udp(rest as usize),
             2 => Token::Listener(rest as usize),
@@ -66,6 +75,8 @@ pub struct Sockets {
     pub listeners: Vec<OwnedFd>,
     /// Those of the UDP protocol, and how many workers receive and send for each; without any the loop does.
     pub udp: Vec<(OwnedFd, u32)>,
+    /// Those that the trackers of a cluster talk through.
+    pub cluster: Option<Cluster>,
 }
 
 /// A tracker with its sockets.
@@ -74,12 +85,14 @@ pub struct Server<const N: usize> {
     signals: Signals,
     poller: Poller,
     tracker: Tracker<N>,
+    loader: Loader,
     /// Whether memory is short.
     short: fn() -> bool,
     listeners: Vec<OwnedFd>,
     /// Until when no connections are accepted, for want of descriptors.
     accepting_from: Option<Duration>,
     udp: udp::Service,
+    cluster: Option<Cluster>,
     pace: pace::Pace,
     connections: Connections<N>,
     answers: answers::Answers<N>,
@@ -101,11 +114,15 @@ impl<const N: usize> Server<N> {
         signals: Signals,
         sockets: Sockets,
         tracker: Tracker<N>,
+        loader: Loader,
         log: Option<SystemLog>,
         short: fn() -> bool,
     ) -> io::Result<Self> {
         let mut poller = Poller::new(EVENTS_A_TURN)?;
         poller.add(signals.as_fd(), Token::Signals.to_bits(), Interest::READ)?;
+        if let Some(waker) = loader.waker() {
+            poller.add(waker, Token::Loader.to_bits(), Interest::READ)?;
+        }
         for (index, listener) in sockets.listeners.iter().enumerate() {
             poller.add(listener.as_fd(), Token::Listener(index).to_bits(), Interest::READ)?;
         }
@@ -117,15 +134,20 @@ impl<const N: usize> Server<N> {
         if let Some(press) = answers.press() {
             poller.add(press.waker().as_fd(), Token::Press.to_bits(), Interest::READ)?;
         }
+        if let Some(cluster) = &sockets.cluster {
+            poller.add(cluster.ears(), Token::Cluster.to_bits(), Interest::READ)?;
+        }
         Ok(Server {
             clock,
             signals,
             poller,
             tracker,
+            loader,
             short,
             listeners: sockets.listeners,
             accepting_from: None,
             udp,
+            cluster: sockets.cluster,
             pace: pace::Pace::default(),
             connections: Connections::default(),
             answers,
@@ -145,8 +167,8 @@ impl<const N: usize> Server<N> {
         Ok(())
     }
 
-    /// One turn: wait, answer what came, make and send some more of the long answers, close what took too long, let some time pass over
-    /// the swarms, and under load let some requests gather. False when it is time to end.
+    /// One turn: wait, answer what came, make and send some more of the long answers, close what took too long, let some time pass
+    /// over the swarms, tell the other trackers, and under load let some requests gather. False when it is time to end.
     fn turn(&mut self, events: &mut Vec<Event>) -> io::Result<bool> {
         let wait = self.time_to_wait();
         self.poller.wait(events, wait)?;
@@ -159,12 +181,13 @@ impl<const N: usize> Server<N> {
                     while let Some(signal) = self.signals.take() {
                         match signal {
                             Signal::Interrupt => return Ok(false),
-                            // nothing to read again in a build without access lists
-                            Signal::Hangup => {}
+                            Signal::Hangup => self.loader.reload(),
                         }
                     }
                 }
+                Token::Cluster => served += self.hear_cluster(now),
                 Token::Udp(index) => served += self.udp.serve(index, now, &mut self.tracker),
+                Token::Loader => self.loader.exchange(self.tracker.access_list()),
                 Token::Workers => self.udp.serve_workers(now, &mut self.tracker),
                 Token::Press => self.pieces_back(now),
                 Token::Listener(index) => served += self.accept(index, now),
@@ -179,6 +202,7 @@ impl<const N: usize> Server<N> {
         if self.accepting_from.is_some_and(|from| from <= now.up) {
             self.resume_accepting();
         }
+        self.tell_cluster(now);
         self.tracker.tend(now);
         if let Some(wait) = self.pace.after_turn(now.up, served.requests, served.drained)
             && !self.answers.is_busy()
@@ -197,7 +221,12 @@ impl<const N: usize> Server<N> {
         if self.answers.is_busy() || self.tracker.observers().is_waiting() {
             return Some(Duration::ZERO);
         }
-        let due = [self.connections.next_deadline(), self.accepting_from, Some(self.tracker.next_step())];
+        let due = [
+            self.connections.next_deadline(),
+            self.accepting_from,
+            self.cluster.as_ref().and(self.tracker.outbox().due()),
+            Some(self.tracker.next_step()),
+        ];
         let wait = due.into_iter().flatten().min()?.saturating_sub(self.clock.now());
         Some(self.clock.max_wait().map_or(wait, |longest| wait.min(longest)))
     }
@@ -230,9 +259,9 @@ mod tests {
     #[test]
     fn tokens_come_back_as_they_were() {
         let names = [0, 1, (1 << Name::BITS) - 1].map(|bits| Token::Connection(Name::from_bits(bits)));
-        for token in
-            [Token::Signals, Token::Workers, Token::Udp(0), Token::Udp(7), Token::Listener(9)].into_iter().chain(names)
-        {
+        let named = [Token::Signals, Token::Workers, Token::Cluster, Token::Loader];
+        let numbered = [Token::Udp(0), Token::Udp(7), Token::Listener(9)];
+        for token in named.into_iter().chain(numbered).chain(names) {
             assert_eq!(Token::from_bits(token.to_bits()), token);
         }
     }

@@ -1,23 +1,27 @@
 //! HTTP requests and their answers.
 
+use super::livesync::{tell_announce, tell_stop};
 use super::pages::Page;
 use super::{Now, Tracker, count};
+use crate::config::{Permissions, address};
 use crate::features;
 use crate::limits::NUMWANT_MAX;
 use crate::stats::counters::HttpError;
 use crate::stats::modes::{Asked, Format, Mode};
 use crate::stats::text::{self, Overview};
 use crate::swarm::{self, Endpoint, InfoHash};
+use crate::wire::address::{from_ip, to_ip};
 use crate::wire::announce::{Announce, Extras};
 use crate::wire::bencode;
 use crate::wire::http::{self, Client, Refusal, Version};
 use crate::wire::query::{Context, Scanner, Token};
 use crate::wire::scrape;
+use std::net::IpAddr;
 
 /// What becomes of a request.
 pub enum Answer<const N: usize> {
-    /// The whole reply has been written.
-    Whole,
+    /// The whole reply has been written, in this version. A connection can stay behind one of 1.1; the others close it.
+    Whole(Version),
     /// The reply is made in slices.
     InSlices(Box<Page<N>>),
 }
@@ -46,12 +50,13 @@ impl<const N: usize> Tracker<N> {
             Ok(Content::Body(version)) => {
                 http::success(out, version, self.body.len());
                 out.extend_from_slice(&self.body);
+                return Answer::Whole(version);
             }
             Ok(Content::Slices(page)) => return Answer::InSlices(Box::new(page)),
             Ok(Content::Elsewhere) => self.redirect(out),
             Err(refusal) => self.refuse(refusal, out),
         }
-        Answer::Whole
+        Answer::Whole(Version::Http10)
     }
 
     /// Refuses a request that is longer than what is collected.
@@ -75,6 +80,11 @@ impl<const N: usize> Tracker<N> {
     }
 
     fn route(&mut self, now: Now, from: &[u8; N], request: &mut [u8]) -> Answered<N> {
+        // before decoding: what is decoded could look like a header
+        let peer = if features::IP_FROM_PROXY { self.behind_proxy(from, request) } else { *from };
+        // both: everybody comes through a proxy's address, and anybody may name another's
+        let lognet =
+            features::FULLLOG_NETWORKS && self.allows(from, Permissions::ALL) && self.allows(&peer, Permissions::ALL);
         let start = http::path_start(request)?;
         let everything = request.get(start..).is_some_and(|path| path.starts_with(b"scrape HTTP/"));
         let mut scanner = Scanner::new(request, start);
@@ -84,20 +94,31 @@ impl<const N: usize> Tracker<N> {
             Token::Bad => return Err(Refusal::NotFound),
         };
         match scanner.text(&path) {
-            [b'a' | b'?', ..] => self.announce(now, from, &mut scanner),
+            [b'a' | b'?', ..] => self.announce(now, &peer, lognet, &mut scanner),
             _ if everything && features::FULLSCRAPE => self.full_scrape(now, from, &scanner),
             [b's', b'c', ..] => self.scrape(now, &mut scanner),
-            path if path == self.settings.stats_path => self.statistics(now, &mut scanner),
+            path if path == self.settings.stats_path => {
+                if features::RESTRICT_STATS && !self.allows(from, Permissions::STATS) {
+                    return Err(Refusal::Denied);
+                }
+                self.statistics(now, &mut scanner)
+            }
             _ => Err(Refusal::NotFound),
         }
     }
 
-    fn announce(&mut self, now: Now, from: &[u8; N], scanner: &mut Scanner<'_>) -> Answered<N> {
+    /// Whom a request comes from: where a blessed proxy passed it on, the first address that it names.
+    fn behind_proxy(&self, from: &[u8; N], head: &[u8]) -> [u8; N] {
+        let named = http::header(head, b"x-forwarded-for").filter(|_| self.allows(from, Permissions::PROXY));
+        named.and_then(address::address).and_then(from_ip).unwrap_or(*from)
+    }
+
+    fn announce(&mut self, now: Now, from: &[u8; N], lognet: bool, scanner: &mut Scanner<'_>) -> Answered<N> {
         if !scanner.enter_query() {
             return Err(Refusal::Parameter);
         }
-        let lognet = features::FULLLOG_NETWORKS && self.is_blessed(from);
-        let said = Announce::parse(scanner, Extras { lognet, ..Extras::default() })?;
+        let extras = Extras { ip: features::IP_FROM_QUERY_STRING.then_some(storable::<N>), lognet };
+        let said = Announce::parse(scanner, extras)?;
         if let Some(network) = said.lognet {
             self.body.extend_from_slice(self.log.follow(scanner.text(&network))?);
             return Ok(Content::Body(Version::Http11));
@@ -109,7 +130,8 @@ impl<const N: usize> Tracker<N> {
             self.body.extend_from_slice(bencode::NO_INFO_HASH);
             return Ok(Content::Body(Version::Http11));
         };
-        let peer = Endpoint { address: *from, port: said.port.to_be_bytes() };
+        let address = said.ip.and_then(from_ip).unwrap_or(*from);
+        let peer = Endpoint { address, port: said.port.to_be_bytes() };
         if !said.stopped && self.turns_away(&info_hash, &peer) {
             return Err(Refusal::Internal);
         }
@@ -119,13 +141,19 @@ impl<const N: usize> Tracker<N> {
         if said.stopped {
             let counts =
                 self.swarms.stop(now.minute(), &info_hash, &peer).map(|(_, counts)| counts).unwrap_or_default();
+            tell_stop(&mut self.outbox, &info_hash, &peer, said.seeding);
             bencode::stopped(&mut self.body, counts, interval, v6);
+            return Ok(Content::Body(Version::Http11));
+        }
+        if !self.access_list.allows(&info_hash.0) {
+            self.body.extend_from_slice(bencode::NOT_AUTHORIZED);
             return Ok(Content::Body(Version::Http11));
         }
         let what = swarm::Announce { seeding: said.seeding, completed: said.completed };
         let (announced, torrent) = self.swarms.announce(now.minute(), &info_hash, &peer, what);
         count(&mut self.counters, &announced);
         self.observers.announced(now, &peer.address, &info_hash, said.peer_id, &announced);
+        tell_announce(&mut self.outbox, &info_hash, &peer, what, &announced);
         self.peers.resize(NUMWANT_MAX * size_of::<Endpoint<N>>(), 0);
         let length = torrent.choose(said.numwant, &mut self.random, &mut self.peers);
         let peers = self.peers.get(..length).unwrap_or_default();
@@ -209,4 +237,9 @@ impl<const N: usize> Tracker<N> {
             _ => text::peers(out, &overview),
         }
     }
+}
+
+/// Reads an address, anything behind it, unless it is of a family that this build has no room for.
+fn storable<const N: usize>(text: &[u8]) -> Option<IpAddr> {
+    address::address(text).and_then(from_ip::<N>).map(|address| to_ip(&address))
 }

@@ -2,11 +2,12 @@
 //!
 //! The tracker owns the swarms, the counters and everything else that requests can change. It does no I/O and reads no clock: a
 //! request comes in as bytes with the time and the address it came from, and an answer goes out as bytes. [`udp`] answers datagrams,
-//! [`http`] whole request heads, [`pages`] makes in slices what takes a look at every torrent.
+//! [`http`] whole request heads, [`livesync`] packets of other trackers; [`pages`] makes in slices what takes a look at every torrent.
 
 pub mod connection_id;
 mod fulllog;
 pub mod http;
+pub mod livesync;
 mod modest;
 pub mod observers;
 pub mod pages;
@@ -16,6 +17,8 @@ mod tests;
 pub mod udp;
 
 use crate::config::Permissions;
+use crate::features::accesslist::List;
+use crate::features::livesync::Outbox;
 use crate::limits::{MINUTE, WALK_INTERVAL, WALK_PACE, WALK_SLICE};
 use crate::stats::counters::Counters;
 use crate::swarm::{Acquaintance, Announced, Endpoint, InfoHash, Random, Swarms};
@@ -53,8 +56,6 @@ pub struct Settings {
     pub stats_path: Vec<u8>,
     /// Name, version and switches, a line each.
     pub version: String,
-    /// Who may do what others may not.
-    pub blessings: Vec<(IpNet, Permissions)>,
 }
 
 /// A tracker for addresses of `N` bytes.
@@ -68,6 +69,12 @@ pub struct Tracker<const N: usize> {
     random: Random,
     connection_ids: ConnectionIds,
     id: u32,
+    /// Who may do what others may not.
+    blessings: Vec<(IpNet, Permissions)>,
+    /// What the other trackers of the cluster are to be told.
+    outbox: Outbox<N>,
+    /// Which torrents are served.
+    access_list: List,
     /// Whether only peers that have a place already are served, for want of memory.
     shedding: bool,
     /// When the walk over all torrents began, or begins that is to come,
@@ -83,6 +90,7 @@ impl<const N: usize> Tracker<N> {
     /// A tracker that knows no torrents. The seed is for everything that only has to be spread evenly.
     pub fn new(settings: Settings, seed: [u64; 2]) -> Self {
         let mut random = Random::new(seed);
+        let id = random.next_u64() as u32;
         Tracker {
             settings,
             swarms: Swarms::new(),
@@ -90,15 +98,38 @@ impl<const N: usize> Tracker<N> {
             observers: Observers::default(),
             log: RequestLog::default(),
             modest: Modest::default(),
-            id: random.next_u64() as u32,
+            id,
+            blessings: Vec::new(),
+            outbox: Outbox::new(id),
             random,
             connection_ids: ConnectionIds::default(),
+            access_list: List::default(),
             shedding: false,
             walk_start: WALK_INTERVAL,
             walk_step: WALK_INTERVAL,
             body: Vec::new(),
             peers: Vec::new(),
         }
+    }
+
+    /// Allows these networks more than others.
+    pub fn bless(&mut self, blessings: Vec<(IpNet, Permissions)>) {
+        self.blessings = blessings;
+    }
+
+    fn allows(&self, address: &[u8; N], wanted: Permissions) -> bool {
+        let address = to_ip(address);
+        self.blessings.iter().any(|(network, given)| network.contains(&address) && given.contains(wanted))
+    }
+
+    /// What the other trackers of the cluster are to be told.
+    pub fn outbox(&mut self) -> &mut Outbox<N> {
+        &mut self.outbox
+    }
+
+    /// The list that decides which torrents are served. Those that a new one forbids stay until their peers have left.
+    pub fn access_list(&mut self) -> &mut List {
+        &mut self.access_list
     }
 
     /// The state of all torrents, for reading.
@@ -109,13 +140,6 @@ impl<const N: usize> Tracker<N> {
     /// Those who are told of announces.
     pub fn observers(&mut self) -> &mut Observers<N> {
         &mut self.observers
-    }
-
-    /// Whether a client was blessed with everything.
-    fn is_blessed(&self, from: &[u8; N]) -> bool {
-        let address = to_ip(from);
-        let blessings = &self.settings.blessings;
-        blessings.iter().any(|(network, may)| may.contains(Permissions::ALL) && network.contains(&address))
     }
 
     /// Counts a TCP connection.
@@ -130,7 +154,8 @@ impl<const N: usize> Tracker<N> {
     }
 
     fn turns_away(&self, hash: &InfoHash, peer: &Endpoint<N>) -> bool {
-        self.shedding && !self.swarms.holds(hash, peer)
+        // what is forbidden takes no memory, so that it is told so as ever
+        self.shedding && !self.swarms.holds(hash, peer) && self.access_list.allows(&hash.0)
     }
 
     /// Takes a bounded step, when one is due, of the walk over all torrents in which peers and torrents leave. Tells when to call

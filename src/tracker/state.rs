@@ -38,6 +38,7 @@ impl<const N: usize> Tracker<N> {
             let line = line.trim_ascii_end();
             match parse(line) {
                 // of duplicates the first counts
+                Some((hash, ..)) if !self.access_list.allows(&hash.0) => {}
                 Some((hash, minute, downloaded)) => {
                     self.swarms.restore(&hash, minute.min(now.minute()), downloaded);
                 }
@@ -69,6 +70,7 @@ fn number(text: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::features::accesslist::List;
     use crate::tracker::Settings;
     use std::time::Duration;
 
@@ -77,6 +79,10 @@ mod tests {
     fn restore(text: &[u8]) -> (Vec<(u8, u32, u32)>, u64) {
         let settings = Settings::default();
         let mut tracker = Tracker::<4>::new(settings, [1, 2]);
+        *tracker.access_list() = List::serving((0..6).map(|last| {
+            let (hash, ..) = parse(format!("AEA0106A82F5A88ED922A63DC3AB60E1A6E4650{last}:1:1").as_bytes()).unwrap();
+            hash.0
+        }));
         let damaged = tracker.restore(text, NOW).unwrap();
         let mut torrents = Vec::new();
         let mut cursor = crate::swarm::Cursor::default();

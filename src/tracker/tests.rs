@@ -2,6 +2,7 @@
 
 use super::http::Answer;
 use super::{Now, Settings, Tracker};
+use crate::features::accesslist::List;
 use crate::wire::udp::reply_max;
 use proptest::prelude::*;
 use std::time::Duration;
@@ -11,7 +12,10 @@ const HASH: &str = "%ae%a0%10%6a%82%f5%a8%8e%d9%22%a6%3d%c3%ab%60%e1%a6%e4%65%c0
 fn tracker<const N: usize>() -> Tracker<N> {
     let version = "opentracker for tests\n".into();
     let settings = Settings { stats_path: b"stats".to_vec(), version, ..Settings::default() };
-    Tracker::new(settings, [1, 2])
+    let mut tracker = Tracker::new(settings, [1, 2]);
+    let hash = HASH.split('%').skip(1).map(|digits| u8::from_str_radix(digits, 16).unwrap());
+    *tracker.access_list() = List::serving([hash.collect::<Vec<_>>().try_into().unwrap()]);
+    tracker
 }
 
 fn at(seconds: u64) -> Now {
@@ -81,6 +85,9 @@ fn request() -> impl Strategy<Value = Vec<u8>> {
         "%41",
         "%zz",
         "info_hash=",
+        "ip=",
+        "1.2.3.4",
+        "X-Forwarded-For:",
         HASH,
         "port=",
         "left=",
@@ -126,7 +133,7 @@ proptest! {
             let mut out = Vec::new();
             match tracker.handle_http(at(second as u64), &[1, 2, 3, 4], &mut request.clone(), &mut out) {
                 Answer::InSlices(mut page) => while !page.slice(&mut tracker, &mut out) {},
-                Answer::Whole => prop_assert!(out.starts_with(b"HTTP/1.") && out.windows(4).any(|end| end == b"\r\n\r\n")),
+                Answer::Whole(_) => prop_assert!(out.starts_with(b"HTTP/1.") && out.windows(4).any(|end| end == b"\r\n\r\n")),
             }
         }
     }

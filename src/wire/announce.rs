@@ -4,6 +4,7 @@ use super::http::Refusal;
 use super::number::Number;
 use super::query::{Context, Scanner, Token};
 use crate::limits::{INTERVAL_MIN, INTERVAL_SPREAD, NUMWANT_DEFAULT, NUMWANT_MAX};
+use std::net::IpAddr;
 use std::ops::Range;
 
 /// Seconds until a client should announce again.
@@ -27,11 +28,14 @@ impl Interval {
     }
 }
 
+/// Reads an address that stands at the start of a text.
+pub type ReadAddress = fn(&[u8]) -> Option<IpAddr>;
+
 /// The parameters that only some builds know.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Extras {
-    /// `ip=` names the peer's address.
-    pub ip: bool,
+    /// `ip=` names the peer's address: reads it, where it is one that this build can store.
+    pub ip: Option<ReadAddress>,
     /// `lognet=` names a network whose requests are to be logged.
     pub lognet: bool,
 }
@@ -53,8 +57,8 @@ pub struct Announce {
     pub stopped: bool,
     /// How many peers it wants, within the limits.
     pub numwant: usize,
-    /// The place of the address it names, where [`Extras::ip`] is set.
-    pub ip: Option<Range<usize>>,
+    /// The address it names, where [`Extras::ip`] reads it.
+    pub ip: Option<IpAddr>,
     /// The place of the network to log, where [`Extras::lognet`] is set. Nothing behind it has been read then.
     pub lognet: Option<Range<usize>>,
 }
@@ -110,8 +114,14 @@ impl Announce {
                     return Err(Refusal::Compact);
                 }
             }
-            b"ip" if extras.ip => self.ip = Some(value(scanner)?),
             b"lognet" if extras.lognet => self.lognet = Some(value(scanner)?),
+            b"ip" => match extras.ip {
+                Some(read) => {
+                    let text = value(scanner)?;
+                    self.ip = Some(read(scanner.text(&text)).ok_or(Refusal::Parameter)?);
+                }
+                None => scanner.skip_value(),
+            },
             _ => scanner.skip_value(),
         }
         Ok(())
@@ -222,10 +232,18 @@ mod tests {
     #[test]
     fn the_address_is_read_only_where_it_is_believed() {
         assert_eq!(parse("ip=%zz").unwrap().ip, None);
-        let mut bytes = b"port=1&ip=%31.2.3.4 ".to_vec();
-        let mut scanner = Scanner::new(&mut bytes, 0);
-        let said = Announce::parse(&mut scanner, Extras { ip: true, ..Extras::default() }).unwrap();
-        assert_eq!(scanner.text(&said.ip.unwrap()), b"1.2.3.4");
+        let read = |query: &str| {
+            let mut bytes = format!("{query} HTTP/1.0\r\n\r\n").into_bytes();
+            let ip = |text: &[u8]| std::str::from_utf8(text).ok()?.parse().ok();
+            Announce::parse(&mut Scanner::new(&mut bytes, 0), Extras { ip: Some(ip), lognet: false })
+                .map(|said| said.ip)
+        };
+        assert_eq!(read("port=1&ip=%31.2.3.4"), Ok(Some([1, 2, 3, 4].into())));
+        assert_eq!(read("ip=1.2.3.4&ip=5.6.7.8"), Ok(Some([5, 6, 7, 8].into())));
+        assert_eq!(read("ip=nonsense&ip=5.6.7.8"), Err(Refusal::Parameter));
+        assert_eq!(read("ip="), Err(Refusal::Parameter));
+        assert_eq!(read("ip"), Err(Refusal::Parameter));
+        assert_eq!(read("port=1"), Ok(None));
     }
 
     #[test]

@@ -74,6 +74,24 @@ pub fn path_start(bytes: &[u8]) -> Result<usize, Refusal> {
     Ok(METHOD.len() + slashes)
 }
 
+/// The value of a header, from the first line behind the request line that has its name, in any case, and no blank before
+/// the colon. Blanks before the value and the carriage return behind it are cut.
+pub fn header<'a>(head: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let lines = head.split(|c| *c == b'\n').skip(1).map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let mut values = lines.take_while(|line| !line.is_empty()).filter_map(|line| {
+        let (said, value) = line.split_at_checked(name.len())?;
+        let value = value.strip_prefix(b":").filter(|_| said.eq_ignore_ascii_case(name))?;
+        let blanks = value.iter().take_while(|c| matches!(c, b' ' | b'\t')).count();
+        value.get(blanks..)
+    });
+    values.next()
+}
+
+/// Whether the client wants its connection to stay for further requests: one letter tells (as the original).
+pub fn wants_to_stay(head: &[u8]) -> bool {
+    header(head, b"connection").is_some_and(|value| matches!(value, [b'k' | b'K', ..]))
+}
+
 /// The head of a good reply whose body of plain text has `length` bytes.
 pub fn success(out: &mut Vec<u8>, version: Version, length: usize) {
     out.extend_from_slice(match version {
@@ -214,6 +232,43 @@ mod tests {
         assert_eq!(of("GET /scrape HTTP/1.0\r\n\r\ngzip"), (false, false), "but for the last byte");
         assert_eq!(of("GET /scrape HTTP/1.0\r\n\r\ngzip!"), (false, true));
         assert_eq!(of(""), (false, false));
+    }
+
+    #[test]
+    fn headers_are_found_by_name() {
+        let value = |head: &'static str| header(head.as_bytes(), b"x-forwarded-for");
+        for head in [
+            "GET / HTTP/1.1\r\nX-Forwarded-For: 1.2.3.4\r\n\r\n",
+            "GET / HTTP/1.1\nx-FORWARDED-fOR:\t 1.2.3.4\n\n",
+            "GET /\r\nHost: x\r\nX-Forwarded-For :0\r\nX-Forwarded-For2: 0\r\nX-Forwarded-For:1.2.3.4\nX-Forwarded-For: 0\n\n",
+        ] {
+            assert_eq!(value(head), Some(&b"1.2.3.4"[..]), "{head:?}");
+        }
+        for head in [
+            "",
+            "GET /",
+            "X-Forwarded-For: 1.2.3.4\r\n\r\n",
+            "GET / HTTP/1.1\r\n\r\nX-Forwarded-For: 1.2.3.4\r\n\r\n",
+            "GET / HTTP/1.1\r\n X-Forwarded-For: 1.2.3.4\r\n\r\n",
+            "GET / HTTP/1.1\r\nX-Forwarded-For\r\n\r\n",
+        ] {
+            assert_eq!(value(head), None, "{head:?}");
+        }
+    }
+
+    #[test]
+    fn one_letter_tells_who_stays() {
+        let stays = |line: &str| wants_to_stay(format!("GET / HTTP/1.1\r\nHost: k\r\n{line}\r\n\r\n").as_bytes());
+        for line in
+            ["Connection: keep-alive", "connection:Keep", "CONNECTION: \tk", "Connection : close\r\nConnection: k"]
+        {
+            assert!(stays(line), "{line:?}");
+        }
+        for line in
+            ["Connection: close", "Connection:", "Connection : k", "Connection: close\r\nConnection: k", "X: k", ""]
+        {
+            assert!(!stays(line), "{line:?}");
+        }
     }
 
     #[test]

@@ -1,0 +1,265 @@
+//! Reads access lists without holding up the loop: a thread of its own opens, reads and sorts, the loop takes the whole list in
+//! one move, and the thread gets the old one to drop.
+
+use super::{List, parse};
+use crate::limits::ACCESS_LIST_FILE_MAX;
+use crate::sys::resources;
+use crate::sys::waker::Waker;
+use rustix::fs::OFlags;
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, Metadata};
+use std::io::{self, BufReader, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+
+/// Bytes read from a file in one go.
+const BUFFER: usize = 1 << 16;
+
+/// What the thread is to do.
+enum Order {
+    Load,
+    Drop(List),
+}
+
+/// The loop's side of the thread that loads lists. At most one order of each kind is under way.
+#[derive(Debug)]
+pub struct Loader {
+    orders: Sender<Order>,
+    /// New lists; none where the one in force stays.
+    loaded: Receiver<Option<List>>,
+    waker: Arc<Waker>,
+    file: Option<OsString>,
+    loading: bool,
+    /// Asked again while loading: the file may have changed behind the place that was being read.
+    again: bool,
+}
+
+impl Loader {
+    /// Starts the thread, for a file named relative to the root directory.
+    ///
+    /// # Errors
+    /// The system has no thread or no descriptor to give.
+    pub fn new(file: Option<OsString>) -> io::Result<Loader> {
+        let waker = Arc::new(Waker::new()?);
+        let (orders, received) = channel();
+        let (done, loaded) = channel();
+        let (name, wakes) = (file.clone(), Arc::clone(&waker));
+        let serve = move || {
+            resources::step_back();
+            for order in received {
+                match order {
+                    Order::Load => {
+                        // nobody to take it: the process is ending
+                        let _ = done.send(load(name.as_deref()));
+                        wakes.wake();
+                    }
+                    Order::Drop(list) => drop(list),
+                }
+            }
+        };
+        thread::Builder::new().name("access list".into()).spawn(serve)?;
+        Ok(Loader { orders, loaded, waker, file, loading: false, again: false })
+    }
+
+    /// Loads the list that the tracker starts with, before anybody is served.
+    pub fn load_first(&mut self, list: &mut List) {
+        if let Some(first) = load(self.file.as_deref()) {
+            *list = first;
+        }
+    }
+
+    /// What is readable when a list is to be [exchanged](Self::exchange).
+    pub fn waker(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.waker.as_fd())
+    }
+
+    /// Has the file read again.
+    pub fn reload(&mut self) {
+        if self.loading {
+            self.again = true;
+        } else {
+            self.loading = self.orders.send(Order::Load).is_ok();
+        }
+    }
+
+    /// Puts the list that was loaded in force, if there is a new one.
+    pub fn exchange(&mut self, list: &mut List) {
+        self.waker.clear();
+        while let Ok(loaded) = self.loaded.try_recv() {
+            self.loading = false;
+            if let Some(new) = loaded {
+                let old = std::mem::replace(list, new);
+                // without the thread it is dropped here, which is no worse than keeping it
+                let _ = self.orders.send(Order::Drop(old));
+            }
+            if std::mem::take(&mut self.again) {
+                self.reload();
+            }
+        }
+    }
+}
+
+/// Why a file gives no list.
+#[derive(Debug)]
+enum Fault {
+    /// It cannot be opened or read, or is no file.
+    Unreadable,
+    /// It is not taken for another reason.
+    Refused(&'static str),
+}
+
+impl From<io::Error> for Fault {
+    fn from(_: io::Error) -> Fault {
+        Fault::Unreadable
+    }
+}
+
+/// Loads a file, or tells on stderr why not.
+fn load(file: Option<&OsStr>) -> Option<List> {
+    let name = file.map_or(&b"(null)"[..], OsStr::as_bytes);
+    let result = file.map_or(Err(Fault::Unreadable), |file| read(file, ACCESS_LIST_FILE_MAX));
+    let (list, message) = match result {
+        Ok((list, false)) => (Some(list), None),
+        Ok((list, true)) => (Some(list), Some(refused(name, "its last line breaks off and was left out"))),
+        Err(Fault::Unreadable) => (None, Some(unreadable(name))),
+        Err(Fault::Refused(why)) => (None, Some(refused(name, why))),
+    };
+    if let Some(message) = message {
+        // nobody may be reading it
+        let _ = io::stderr().write_all(&message);
+    }
+    list
+}
+
+/// The message for a file that cannot be read (as the original, which never does create it).
+fn unreadable(name: &[u8]) -> Vec<u8> {
+    let directory = std::env::current_dir().unwrap_or_default();
+    let parts: [&[u8]; 5] = [
+        b"Warning: Can't open accesslist file: ",
+        name,
+        b" (but will try to create it later, if necessary and possible).\nPWD: ",
+        directory.as_os_str().as_bytes(),
+        b"\n",
+    ];
+    parts.concat()
+}
+
+fn refused(name: &[u8], why: &str) -> Vec<u8> {
+    [b"Warning: accesslist file ", name, b": ", why.as_bytes(), b".\n"].concat()
+}
+
+/// Reads a file, and tells whether its last line breaks off within a hash.
+fn read(file: &OsStr, bytes_max: u64) -> Result<(List, bool), Fault> {
+    // a pipe that nobody writes to would be waited for
+    let flags = OFlags::NONBLOCK.bits() as i32;
+    let file = File::options().read(true).custom_flags(flags).open(file)?;
+    let before = file.metadata()?;
+    if !before.is_file() {
+        return Err(Fault::Unreadable);
+    }
+    if before.len() > bytes_max {
+        return Err(Fault::Refused("it is too large, the list in force stays"));
+    }
+    const NO_MEMORY: Fault = Fault::Refused("there is no memory for it, the list in force stays");
+    // a hash takes 41 bytes of the file, but for the last one
+    let mut list = List::default();
+    list.hashes.try_reserve_exact((before.len() / 41 + 1) as usize).map_err(|_| NO_MEMORY)?;
+    let torn = parse(BufReader::with_capacity(BUFFER, (&file).take(before.len())), &mut list.hashes)?;
+    if state(&before) != state(&file.metadata()?) {
+        return Err(Fault::Refused("it changed while it was read, the list in force stays"));
+    }
+    list.arrange().map_err(|_| NO_MEMORY)?;
+    Ok((list, torn))
+}
+
+/// What changes when a file is written to.
+fn state(metadata: &Metadata) -> (u64, Option<std::time::SystemTime>) {
+    (metadata.len(), metadata.modified().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::poller::{Interest, Poller};
+    use std::time::Duration;
+
+    const HASH: [u8; 20] = [0xab; 20];
+
+    fn scratch(name: &str) -> std::path::PathBuf {
+        let path = std::env::temp_dir().join(format!("opentracker-list-{}-{name}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir(&path).unwrap();
+        path
+    }
+
+    fn hex(hash: &[u8]) -> String {
+        hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    #[test]
+    fn files_that_give_no_list() {
+        let scratch = scratch("none");
+        let file = scratch.join("list");
+        let fault = |bytes_max| read(file.as_os_str(), bytes_max).err();
+        assert!(matches!(fault(100), Some(Fault::Unreadable)), "missing");
+        std::fs::write(&file, hex(&HASH)).unwrap();
+        assert!(matches!(fault(39), Some(Fault::Refused(why)) if why.contains("large")));
+        assert!(read(file.as_os_str(), 40).unwrap().0.contains(&HASH));
+        std::fs::write(&file, "").unwrap();
+        assert!(!read(file.as_os_str(), 40).unwrap().0.contains(&HASH), "empty");
+        for path in [scratch.as_path(), "/dev/zero".as_ref()] {
+            assert!(matches!(read(path.as_os_str(), 1 << 20), Err(Fault::Unreadable)), "{path:?}");
+        }
+        // sparse, so that it costs nothing
+        File::create(&file).unwrap().set_len(ACCESS_LIST_FILE_MAX + 1).unwrap();
+        assert!(matches!(fault(ACCESS_LIST_FILE_MAX), Some(Fault::Refused(_))));
+        std::fs::remove_dir_all(scratch).unwrap();
+    }
+
+    #[test]
+    fn the_warnings() {
+        let text = String::from_utf8(unreadable(b"some\tlist")).unwrap();
+        let lines: Vec<_> = text.lines().collect();
+        let first = "Warning: Can't open accesslist file: some\tlist (but will try to create it later, if necessary and possible).";
+        assert_eq!(lines[0], first);
+        assert_eq!(lines[1], format!("PWD: {}", std::env::current_dir().unwrap().display()));
+        assert_eq!(refused(b"l", "why"), b"Warning: accesslist file l: why.\n");
+    }
+
+    #[test]
+    fn lists_come_as_often_as_asked_for() {
+        let scratch = scratch("often");
+        let file = scratch.join("list");
+        std::fs::write(&file, "").unwrap();
+        let mut loader = Loader::new(Some(file.clone().into())).unwrap();
+        let mut list = List::default();
+        loader.load_first(&mut list);
+        assert!(!list.contains(&HASH));
+        let mut poller = Poller::new(1).unwrap();
+        poller.add(loader.waker().unwrap(), 1, Interest::READ).unwrap();
+        // asked while loading: what was written before the last asking is seen in the end
+        loader.reload();
+        std::fs::write(&file, hex(&HASH)).unwrap();
+        (0..1000).for_each(|_| loader.reload());
+        let mut settle = |loader: &mut Loader, list: &mut List| {
+            let mut events = Vec::new();
+            while loader.loading {
+                poller.wait(&mut events, Some(Duration::from_secs(10))).unwrap();
+                assert!(!events.is_empty());
+                loader.exchange(list);
+            }
+        };
+        settle(&mut loader, &mut list);
+        assert!(list.contains(&HASH));
+        // a file that goes leaves the list in force
+        std::fs::remove_file(&file).unwrap();
+        loader.reload();
+        settle(&mut loader, &mut list);
+        assert!(list.contains(&HASH));
+        std::fs::remove_dir_all(scratch).unwrap();
+    }
+}
