@@ -131,7 +131,7 @@ fn beyond_a_bound_it_is_streamed() {
 #[test]
 fn up_to_the_bound_its_length_is_told() {
     let Some(tracker) = with_torrents(MANY) else { return };
-    let reply = ask(&tracker, 1, "GET /stats?mode=tpbs&format=bin HTTP/1.1\r\nHost: x\r\n\r\n").read_all(SOON);
+    let reply = tracker.http(b"GET /stats?mode=tpbs&format=bin HTTP/1.1\r\nHost: x\r\n\r\n");
     assert!(reply.is_whole());
     if tracker.build().has("compression-gzip") && !tracker.build().has("compression-gzip-always") {
         let head = reply.head();

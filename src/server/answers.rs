@@ -13,6 +13,9 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd;
 
+/// Names of connections that went while they waited for room: some are not worth looking for, more than there are connections are.
+const WAITING_LEFT: usize = 64;
+
 /// Reads of what a client sent behind its request.
 const READS_AT_THE_END: usize = 8;
 
@@ -123,6 +126,10 @@ impl<const N: usize> Server<N> {
     /// Makes and sends some of the long answers, each in turn, for a bounded time.
     pub(super) fn deliver(&mut self, now: Now) {
         self.answers.discard();
+        let waiting = &mut self.answers.budget.waiting;
+        if waiting.len() > 2 * self.connections.len() + WAITING_LEFT {
+            waiting.retain(|name| self.connections.contains(*name));
+        }
         let start = self.clock.now();
         while let Some((name, waited)) = self.answers.next() {
             self.deliver_some(name, waited, now);

@@ -132,6 +132,17 @@ impl<const N: usize> Connections<N> {
         Ok(name)
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// Whether a connection is still there.
+    pub fn contains(&self, name: Name) -> bool {
+        let slot = self.slots.get(name.slot as usize);
+        slot.is_some_and(|slot| slot.generation == name.generation && slot.connection.is_some())
+    }
+
     /// Lifts a connection out, if it is still there, to be [put back](Self::put_back) or [removed](Self::remove).
     pub fn lift(&mut self, name: Name) -> Option<Connection<N>> {
         let slot = self.slots.get_mut(name.slot as usize)?;

@@ -44,7 +44,9 @@ impl<const N: usize> Tracker<N> {
     pub fn handle_http(&mut self, now: Now, from: &[u8; N], request: &mut [u8], out: &mut Vec<u8>) -> Answer<N> {
         self.body.clear();
         if features::FULLLOG_NETWORKS {
-            self.log.note(now.unix, from, request);
+            // a connection that stays may have brought the next requests along
+            let end = if features::KEEPALIVE { http::head_end(request, 0) } else { None };
+            self.log.note(now.unix, from, request.get(..end.unwrap_or(request.len())).unwrap_or_default());
         }
         match self.route(now, from, request) {
             Ok(Content::Body(version)) => {

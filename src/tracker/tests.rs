@@ -173,7 +173,8 @@ fn running() -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// The longest slice of a page over a few million peers. A measurement: `cargo test --release --lib slices_are_short -- --ignored
+/// The longest slice of a page over a few million peers. The test's allocator, which is not ours, adds some milliseconds to s24s now and
+/// then. A measurement: `cargo test --release --lib slices_are_short -- --ignored
 /// --nocapture`.
 #[test]
 #[ignore = "takes a while and says nothing in a debug build"]
