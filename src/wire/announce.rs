@@ -28,11 +28,14 @@ impl Interval {
     }
 }
 
+/// Reads an address, if it is one that the build can store.
+pub type AddressReader = fn(&[u8]) -> Option<IpAddr>;
+
 /// The parameters that only some builds know.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Extras {
-    /// `ip=` names the peer's address: reads it, where it is one that this build can store.
-    pub ip: Option<fn(&[u8]) -> Option<IpAddr>>,
+    /// `ip=` names the peer's address.
+    pub ip: Option<AddressReader>,
 }
 
 /// What a client said in its announce.
