@@ -35,8 +35,6 @@ compile_error!("the switches accesslist-black and accesslist-white exclude each 
 compile_error!("the switch compression-gzip is not built yet");
 #[cfg(feature = "compression-gzip-always")]
 compile_error!("the switch compression-gzip-always is not built yet");
-#[cfg(feature = "sync-live")]
-compile_error!("the switch sync-live is not built yet");
 #[cfg(feature = "modest-fullscrapes")]
 compile_error!("the switch modest-fullscrapes is not built yet");
 #[cfg(feature = "log-numwant")]

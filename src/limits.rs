@@ -89,8 +89,9 @@ pub const UDP_BATCH: usize = 64;
 /// Such batches from one socket in one turn of the loop.
 pub const UDP_BATCHES_A_TURN: usize = 4;
 
-/// Bytes of a datagram that are looked at: more than the longest request has.
-pub const UDP_REQUEST_MAX: usize = 2048;
+/// Bytes of a datagram that are looked at: more than the longest request has, and no power of two, so that the
+/// datagrams of a batch do not all compete for the same places of the processor's cache.
+pub const UDP_REQUEST_MAX: usize = 1600;
 
 /// Bytes of receive buffer asked for each UDP socket: over 8,000 announces, which take 768 bytes of it each. The original keeps the system's default,
 /// which overflows at some 250.
@@ -115,6 +116,35 @@ pub const GATHER_LEAST: u32 = 2;
 
 /// Over how long the rate is measured, and for how long nothing is gathered where it was not worth it.
 pub const GATHER_WINDOW: Duration = Duration::from_millis(10);
+
+// ---- live sync --------------------------------------------------------------------------------------------------
+
+/// Bytes that a packet to the other trackers stays under (as the original), so that no network has to cut it.
+pub const LIVESYNC_PACKET_MAX: usize = 1480;
+
+/// Time after the last packet when the next one goes, full or not (as the original).
+pub const LIVESYNC_DELAY: Duration = Duration::from_secs(15);
+
+/// Peers that announce again are told of only when their last announce is more minutes ago than this (as the original).
+pub const LIVESYNC_RENEWAL_MINUTES: u32 = 10;
+
+/// Routers that packets to the other trackers may pass, and one: none (as the original).
+pub const LIVESYNC_TTL: u32 = 1;
+
+/// Full packets that wait where the system takes no more for a moment; what comes on top is not told. A turn makes far fewer.
+pub const LIVESYNC_BACKLOG: usize = 256;
+
+/// Time until such packets are tried again.
+pub const LIVESYNC_RETRY: Duration = Duration::from_millis(10);
+
+/// Bytes of a received packet that are looked at: all that UDP can carry.
+pub const LIVESYNC_RECEIVE_MAX: usize = 65_536;
+
+/// Packets of other trackers that are received in one turn of the loop,
+pub const LIVESYNC_PACKETS_A_TURN: usize = 64;
+
+/// and records: none is received after so many. The packet that goes beyond it has 2,340 at most, usual ones have up to 52.
+pub const LIVESYNC_RECORDS_A_TURN: usize = 1000;
 
 // ---- the operator ----------------------------------------------------------------------------------------------
 

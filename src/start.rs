@@ -5,7 +5,7 @@
 
 use crate::config::cli::{self, Cli};
 use crate::config::{Directive, Permissions, TRACKER_PORT, Transport, file};
-use crate::features::{SWITCHES, V6};
+use crate::features::{SWITCHES, V6, livesync};
 use crate::limits::{BLESSINGS_MAX, UDP_RECEIVE_BUFFER};
 use crate::server::Sockets;
 use crate::sys::failure::Failure;
@@ -113,6 +113,9 @@ impl Start {
                 directive => start.apply(directive)?,
             }
         }
+        if SWITCHES.sync_live && start.sockets.cluster.is_none() {
+            return Err(Ended::fatal("No socket address for live sync specified.\n"));
+        }
         if start.sockets.listeners.is_empty() && start.sockets.udp.is_empty() {
             start.bind(Transport::TcpAndUdp, SocketAddr::new(start.address, TRACKER_PORT))?;
         }
@@ -145,12 +148,12 @@ impl Start {
             Directive::RootDirectory(directory) => self.root_directory = Some(directory),
             Directive::User(user) => self.user = user,
             Directive::RedirectUrl(url) => self.redirect_url = Some(url),
+            Directive::LiveSyncListen(address) => self.join_cluster(address)?,
             Directive::AccessListFile(file) => self.access_list = Some(file),
             Directive::StateFile(file) => self.state_file = Some(file),
             Directive::StatsPath(path) => self.stats_path = path,
             Directive::UdpWorkers(workers) => self.udp_workers = workers,
             // not in this build's grammar, or followed above
-            Directive::LiveSyncListen(_) => {}
             Directive::Include(_) | Directive::Help | Directive::Version => {}
         }
         Ok(())
@@ -167,6 +170,17 @@ impl Start {
         if transport != Transport::Tcp {
             self.sockets.udp.push((bind_udp(address, UDP_RECEIVE_BUFFER)?, self.udp_workers));
         }
+        Ok(())
+    }
+
+    fn join_cluster(&mut self, address: SocketAddr) -> Result<(), Ended> {
+        if self.sockets.cluster.is_some() {
+            return Err(Ended::fatal("Error: Livesync listen ip specified twice.\n"));
+        }
+        let SocketAddr::V4(address) = address else {
+            return Err(Ended::fatal("v6 mcast support not yet available.\n"));
+        };
+        self.sockets.cluster = Some(livesync::Sockets::join(address)?);
         Ok(())
     }
 

@@ -280,6 +280,7 @@ impl Stage {
         }
         let file = |name: &str| File::create(directory.join(name)).expect("a file for its output");
         let mut child = Command::new("./opentracker")
+            .args(place.cluster_words(harness::tracker::unspecified(place.tcp_address().ip())))
             .args(&words)
             .current_dir(directory)
             .stdin(Stdio::null())

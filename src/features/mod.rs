@@ -10,6 +10,11 @@ pub mod accesslist;
 #[cfg(not(any(feature = "accesslist-black", feature = "accesslist-white")))]
 #[path = "no_accesslist.rs"]
 pub mod accesslist;
+#[cfg(not(feature = "sync-live"))]
+#[path = "no_livesync.rs"]
+pub mod livesync;
+#[cfg(feature = "sync-live")]
+pub mod livesync;
 
 /// A tracker for IPv6: peers of 18 bytes.
 pub const V6: bool = cfg!(feature = "v6");

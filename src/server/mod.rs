@@ -5,10 +5,12 @@
 mod connections;
 mod deadlines;
 mod http;
+mod livesync;
 mod pace;
 mod udp;
 
 use crate::features::accesslist::Loader;
+use crate::features::livesync::Sockets as Cluster;
 use crate::limits::{ACCEPT_PAUSE, EVENTS_A_TURN, REQUEST_MAX};
 use crate::sys::clock::Clock;
 use crate::sys::poller::{Event, Interest, Poller};
@@ -24,6 +26,7 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Token {
     Signals,
+    Cluster,
     Udp(usize),
     Workers,
     Loader,
@@ -36,7 +39,8 @@ impl Token {
         let (kind, rest) = match self {
             Token::Signals => (0, 0),
             Token::Workers => (0, 1),
-            Token::Loader => (0, 2),
+            Token::Cluster => (0, 2),
+            Token::Loader => (0, 3),
             Token::Udp(index) => (1, index as u64),
             Token::Listener(index) => (2, index as u64),
             Token::Connection(name) => (3, name.to_bits()),
@@ -49,6 +53,7 @@ impl Token {
         match bits >> Name::BITS {
             0 if rest == 0 => Token::Signals,
             0 if rest == 1 => Token::Workers,
+            0 if rest == 2 => Token::Cluster,
             0 => Token::Loader,
             1 => Token::Udp(rest as usize),
             2 => Token::Listener(rest as usize),
@@ -64,6 +69,8 @@ pub struct Sockets {
     pub listeners: Vec<OwnedFd>,
     /// Those of the UDP protocol, and how many workers receive and send for each; without any the loop does.
     pub udp: Vec<(OwnedFd, u32)>,
+    /// Those that the trackers of a cluster talk through.
+    pub cluster: Option<Cluster>,
 }
 
 /// A tracker with its sockets.
@@ -79,6 +86,7 @@ pub struct Server<const N: usize> {
     /// Until when no connections are accepted, for want of descriptors.
     accepting_from: Option<Duration>,
     udp: udp::Service,
+    cluster: Option<Cluster>,
     pace: pace::Pace,
     connections: Connections<N>,
     /// Connections whose pages are in the making, the one whose turn it is first.
@@ -114,6 +122,9 @@ impl<const N: usize> Server<N> {
             poller.add(socket, Token::Udp(index).to_bits(), Interest::READ)
         })?;
         poller.add(udp.workers().waker().as_fd(), Token::Workers.to_bits(), Interest::READ)?;
+        if let Some(cluster) = &sockets.cluster {
+            poller.add(cluster.ears(), Token::Cluster.to_bits(), Interest::READ)?;
+        }
         Ok(Server {
             clock,
             signals,
@@ -124,6 +135,7 @@ impl<const N: usize> Server<N> {
             listeners: sockets.listeners,
             accepting_from: None,
             udp,
+            cluster: sockets.cluster,
             pace: pace::Pace::default(),
             connections: Connections::default(),
             making: VecDeque::new(),
@@ -143,7 +155,7 @@ impl<const N: usize> Server<N> {
     }
 
     /// One turn: wait, answer what came, make some more of the long pages, close what took too long, let some time pass over
-    /// the swarms, and under load let some requests gather. False when it is time to end.
+    /// the swarms, tell the other trackers, and under load let some requests gather. False when it is time to end.
     fn turn(&mut self, events: &mut Vec<Event>) -> io::Result<bool> {
         let wait = self.time_to_wait();
         self.poller.wait(events, wait)?;
@@ -160,6 +172,7 @@ impl<const N: usize> Server<N> {
                         }
                     }
                 }
+                Token::Cluster => served += self.hear_cluster(now),
                 Token::Udp(index) => served += self.udp.serve(index, now, &mut self.tracker),
                 Token::Loader => self.loader.exchange(self.tracker.access_list()),
                 Token::Workers => self.udp.serve_workers(now, &mut self.tracker),
@@ -174,6 +187,7 @@ impl<const N: usize> Server<N> {
         if self.accepting_from.is_some_and(|from| from <= now.up) {
             self.resume_accepting();
         }
+        self.tell_cluster(now);
         self.tracker.tend(now);
         if let Some(wait) = self.pace.after_turn(now.up, served.requests, served.drained)
             && self.making.is_empty()
@@ -192,7 +206,12 @@ impl<const N: usize> Server<N> {
         if !self.making.is_empty() {
             return Some(Duration::ZERO);
         }
-        let due = [self.connections.next_deadline(), self.accepting_from, Some(self.tracker.next_step())];
+        let due = [
+            self.connections.next_deadline(),
+            self.accepting_from,
+            self.cluster.as_ref().and(self.tracker.outbox().due()),
+            Some(self.tracker.next_step()),
+        ];
         let wait = due.into_iter().flatten().min()?.saturating_sub(self.clock.now());
         Some(self.clock.max_wait().map_or(wait, |longest| wait.min(longest)))
     }
@@ -225,8 +244,9 @@ mod tests {
     #[test]
     fn tokens_come_back_as_they_were() {
         let names = [0, 1, (1 << Name::BITS) - 1].map(|bits| Token::Connection(Name::from_bits(bits)));
-        let others = [Token::Signals, Token::Workers, Token::Loader, Token::Udp(0), Token::Udp(7), Token::Listener(9)];
-        for token in others.into_iter().chain(names) {
+        let named = [Token::Signals, Token::Workers, Token::Cluster, Token::Loader];
+        let numbered = [Token::Udp(0), Token::Udp(7), Token::Listener(9)];
+        for token in named.into_iter().chain(numbered).chain(names) {
             assert_eq!(Token::from_bits(token.to_bits()), token);
         }
     }

@@ -75,7 +75,7 @@ impl Service {
             answer(&mut self.batch, received, now, tracker);
             self.batch.send(socket.as_fd());
             served.requests += received as u32;
-            if received < UDP_BATCH {
+            if !self.batch.is_full() {
                 served.drained = true;
                 break;
             }

@@ -7,6 +7,9 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::{fmt, io, mem, ptr};
 
+/// Datagrams that are prepared for at least.
+const OFFERED_LEAST: usize = 8;
+
 /// Room for a fixed number of datagrams and their replies.
 ///
 /// Use: [`receive`](Batch::receive); for each datagram [`exchange`](Batch::exchange) and perhaps
@@ -21,8 +24,10 @@ pub struct Batch {
     names: Vec<Name>,
     controls: Vec<Control>,
     sizes: Vec<Sizes>,
-    /// How many datagrams the last receive brought.
+    /// How many datagrams the last receive brought,
     received: usize,
+    /// and for how many it had prepared.
+    offered: usize,
     /// What the kernel is given; written anew before each call.
     headers: Vec<libc::mmsghdr>,
     slices: Vec<libc::iovec>,
@@ -78,23 +83,27 @@ impl Batch {
             controls: vec![Control::EMPTY; datagrams],
             sizes: vec![Sizes::default(); datagrams],
             received: 0,
+            offered: 0,
             headers: Vec::with_capacity(datagrams),
             slices: Vec::with_capacity(datagrams),
         }
     }
 
-    /// Receives the datagrams that wait, as many as there is room for, in place of those before; returns how many.
-    /// Never blocks.
+    /// Receives the datagrams that wait, in place of those before; returns how many. Never blocks. Takes as many as there is
+    /// room for, but at most twice as many as the last time: while it [is full](Batch::is_full) more may be waiting.
     pub fn receive(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
+        // Preparing costs something for each place, so there are not many more than are likely to be filled.
+        self.offered = (2 * self.received).clamp(OFFERED_LEAST.min(self.names.len()), self.names.len());
         self.received = 0;
         self.slices.clear();
         self.headers.clear();
-        for index in 0..self.names.len() {
+        for index in 0..self.offered {
             let start = self.requests.as_mut_ptr().wrapping_add(index * self.request_bytes);
             self.slices.push(libc::iovec { iov_base: start.cast(), iov_len: self.request_bytes });
         }
         let slices = self.slices.as_mut_ptr();
-        for (index, (name, control)) in self.names.iter_mut().zip(&mut self.controls).enumerate() {
+        let places = self.names.iter_mut().zip(&mut self.controls).take(self.offered);
+        for (index, (name, control)) in places.enumerate() {
             let mut header = empty_header();
             header.msg_hdr.msg_name = ptr::from_mut(name).cast();
             header.msg_hdr.msg_namelen = size_of::<Name>() as libc::socklen_t;
@@ -129,8 +138,13 @@ impl Batch {
                 reply: 0,
             };
         }
-        self.received = count.min(self.names.len());
+        self.received = count.min(self.offered);
         Ok(self.received)
+    }
+
+    /// Whether the last receive filled all the places it had, so that more datagrams may be waiting.
+    pub fn is_full(&self) -> bool {
+        self.received == self.offered
     }
 
     /// The datagram `index`, counted from 0; None behind the last one received.

@@ -7,6 +7,7 @@ pub mod alloc;
 pub mod clock;
 pub mod datagram;
 pub mod failure;
+pub mod multicast;
 mod pktinfo;
 pub mod poller;
 pub mod privileges;

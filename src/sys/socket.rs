@@ -43,7 +43,7 @@ pub fn bind_udp(address: SocketAddr, receive_buffer_bytes: usize) -> Result<Owne
     Ok(socket)
 }
 
-fn bind(address: SocketAddr, kind: SocketType) -> Result<OwnedFd, Failure> {
+pub(super) fn bind(address: SocketAddr, kind: SocketType) -> Result<OwnedFd, Failure> {
     let bound = || -> rustix::io::Result<OwnedFd> {
         let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
         let socket = rustix::net::socket_with(family, kind, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC, None)?;

@@ -1,5 +1,6 @@
 //! HTTP requests and their answers.
 
+use super::livesync::{tell_announce, tell_stop};
 use super::pages::Page;
 use super::{Now, Tracker, count};
 use crate::config::{Permissions, address};
@@ -127,6 +128,7 @@ impl<const N: usize> Tracker<N> {
         if said.stopped {
             let counts =
                 self.swarms.stop(now.minute(), &info_hash, &peer).map(|(_, counts)| counts).unwrap_or_default();
+            tell_stop(&mut self.outbox, &info_hash, &peer, said.seeding);
             bencode::stopped(&mut self.body, counts, interval, v6);
             return Ok(Content::Body(Version::Http11));
         }
@@ -137,6 +139,7 @@ impl<const N: usize> Tracker<N> {
         let what = swarm::Announce { seeding: said.seeding, completed: said.completed };
         let (announced, torrent) = self.swarms.announce(now.minute(), &info_hash, &peer, what);
         count(&mut self.counters, &announced);
+        tell_announce(&mut self.outbox, &info_hash, &peer, what, &announced);
         self.peers.resize(NUMWANT_MAX * size_of::<Endpoint<N>>(), 0);
         let length = torrent.choose(said.numwant, &mut self.random, &mut self.peers);
         let peers = self.peers.get(..length).unwrap_or_default();

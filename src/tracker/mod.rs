@@ -2,10 +2,11 @@
 //!
 //! The tracker owns the swarms, the counters and everything else that requests can change. It does no I/O and reads no clock: a
 //! request comes in as bytes with the time and the address it came from, and an answer goes out as bytes. [`udp`] answers datagrams,
-//! [`http`] whole request heads, [`pages`] makes in slices what takes a look at every torrent.
+//! [`http`] whole request heads, [`livesync`] packets of other trackers; [`pages`] makes in slices what takes a look at every torrent.
 
 pub mod connection_id;
 pub mod http;
+pub mod livesync;
 pub mod pages;
 pub mod state;
 #[cfg(test)]
@@ -14,6 +15,7 @@ pub mod udp;
 
 use crate::config::Permissions;
 use crate::features::accesslist::List;
+use crate::features::livesync::Outbox;
 use crate::limits::{MINUTE, WALK_INTERVAL, WALK_PACE, WALK_SLICE};
 use crate::stats::counters::Counters;
 use crate::swarm::{Acquaintance, Announced, Endpoint, InfoHash, Random, Swarms};
@@ -60,6 +62,8 @@ pub struct Tracker<const N: usize> {
     id: u32,
     /// Who may do what others may not.
     blessings: Vec<(IpNet, Permissions)>,
+    /// What the other trackers of the cluster are to be told.
+    outbox: Outbox<N>,
     /// Which torrents are served.
     access_list: List,
     /// Whether only peers that have a place already are served, for want of memory.
@@ -77,14 +81,16 @@ impl<const N: usize> Tracker<N> {
     /// A tracker that knows no torrents. The seed is for everything that only has to be spread evenly.
     pub fn new(settings: Settings, seed: [u64; 2]) -> Self {
         let mut random = Random::new(seed);
+        let id = random.next_u64() as u32;
         Tracker {
             settings,
             swarms: Swarms::new(),
             counters: Counters::default(),
-            id: random.next_u64() as u32,
+            id,
+            blessings: Vec::new(),
+            outbox: Outbox::new(id),
             random,
             connection_ids: ConnectionIds::default(),
-            blessings: Vec::new(),
             access_list: List::default(),
             shedding: false,
             walk_start: WALK_INTERVAL,
@@ -102,6 +108,11 @@ impl<const N: usize> Tracker<N> {
     fn allows(&self, address: &[u8; N], wanted: Permissions) -> bool {
         let address = to_ip(address);
         self.blessings.iter().any(|(network, given)| network.contains(&address) && given.contains(wanted))
+    }
+
+    /// What the other trackers of the cluster are to be told.
+    pub fn outbox(&mut self) -> &mut Outbox<N> {
+        &mut self.outbox
     }
 
     /// The list that decides which torrents are served. Those that a new one forbids stay until their peers have left.

@@ -1,5 +1,6 @@
 //! Datagrams and their answers (BEP 15).
 
+use super::livesync::{tell_announce, tell_stop};
 use super::{Now, Tracker, count};
 use crate::swarm::{Announce, Endpoint, InfoHash};
 use crate::wire::bencode::Counts;
@@ -39,6 +40,7 @@ impl<const N: usize> Tracker<N> {
         let interval = self.interval();
         if said.stopped {
             let counts = self.swarms.stop(now.minute(), &hash, &peer).map(|(_, counts)| counts).unwrap_or_default();
+            tell_stop(&mut self.outbox, &hash, &peer, said.seeding);
             reply.announced(prefix.transaction, interval, counts);
             return;
         }
@@ -49,6 +51,7 @@ impl<const N: usize> Tracker<N> {
         let what = Announce { seeding: said.seeding, completed: said.completed };
         let (announced, torrent) = self.swarms.announce(now.minute(), &hash, &peer, what);
         count(&mut self.counters, &announced);
+        tell_announce(&mut self.outbox, &hash, &peer, what, &announced);
         reply.announced(prefix.transaction, interval, torrent.counts());
         reply.peers(|room| torrent.choose(said.numwant, &mut self.random, room));
     }

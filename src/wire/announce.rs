@@ -28,14 +28,14 @@ impl Interval {
     }
 }
 
-/// Reads an address, if it is one that the build can store.
-pub type AddressReader = fn(&[u8]) -> Option<IpAddr>;
+/// Reads an address that stands at the start of a text.
+pub type ReadAddress = fn(&[u8]) -> Option<IpAddr>;
 
 /// The parameters that only some builds know.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Extras {
-    /// `ip=` names the peer's address.
-    pub ip: Option<AddressReader>,
+    /// `ip=` names the peer's address: reads it, where it is one that this build can store.
+    pub ip: Option<ReadAddress>,
 }
 
 /// What a client said in its announce.

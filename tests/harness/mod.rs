@@ -10,6 +10,7 @@ pub mod bencode;
 pub mod canonical;
 pub mod draw;
 pub mod http;
+pub mod network;
 pub mod proc;
 pub mod script;
 pub mod tracker;

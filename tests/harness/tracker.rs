@@ -38,6 +38,7 @@ pub struct Starter {
     user: Option<u32>,
     allowed: Vec<[u8; 20]>,
     list_given: bool,
+    cluster_given: bool,
     blessings_given: bool,
 }
 
@@ -64,6 +65,7 @@ impl Starter {
             user: None,
             allowed: Vec::new(),
             list_given: false,
+            cluster_given: false,
             blessings_given: false,
         }
     }
@@ -132,6 +134,12 @@ impl Starter {
         self
     }
 
+    /// The test brings its own address for live sync.
+    pub fn own_cluster(mut self) -> Self {
+        self.cluster_given = true;
+        self
+    }
+
     /// The test says itself who is blessed.
     pub fn own_blessings(mut self) -> Self {
         self.blessings_given = true;
@@ -158,7 +166,8 @@ impl Starter {
         SocketAddr::new(self.address, self.udp)
     }
 
-    /// The words that other builds need to behave as a default build does: a list of what is allowed, a blessing.
+    /// The words that other builds need to behave as a default build does: a list of what is allowed, a blessing, an address for live
+    /// sync, at which nobody blessed is heard.
     pub fn words_of_the_build(&self) -> Vec<OsString> {
         let mut words: Vec<OsString> = Vec::new();
         if self.build.has("accesslist-white") && !self.list_given {
@@ -170,7 +179,19 @@ impl Starter {
             let client = if self.address.is_ipv4() { "127.0.0.1" } else { "::1" };
             words.extend(["-A", client].map(OsString::from));
         }
+        if !self.cluster_given {
+            words.extend(self.cluster_words(if self.bare { unspecified(self.address) } else { self.address }));
+        }
         words
+    }
+
+    /// The words that a build with live sync does not start without. Behind them ports go to the address `back` again.
+    pub fn cluster_words(&self, back: IpAddr) -> Vec<OsString> {
+        if !self.build.has("sync-live") {
+            return Vec::new();
+        }
+        let cluster = own_address(std::process::id()).to_string();
+        ["-i", &cluster, "-s", "9696", "-i", &back.to_string()].map(OsString::from).to_vec()
     }
 
     /// The program with its whole command line.
@@ -383,6 +404,11 @@ impl Drop for Tracker {
 
 /// Ports that tests look for a free one in: below the ones that systems give to clients.
 const PORTS: u32 = 20_000;
+
+/// The address that stands for all of a family.
+pub fn unspecified(like: IpAddr) -> IpAddr {
+    if like.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() }
+}
 
 /// An address in 127/8 that belongs to a process, so that tests that run at once cannot meet. Trackers may share an
 /// address and port with others by SO_REUSEPORT, so that a clash would not even be an error.

@@ -145,7 +145,9 @@ pub fn run(places: &Places, group: &Group, effort: Effort, only: Option<&str>) -
             eprint!(".");
         }
         eprintln!();
-        results.push(Measured { key: row.key, title: row.title, cells });
+        if !cells.is_empty() {
+            results.push(Measured { key: row.key, title: row.title, cells });
+        }
     }
     Ok(results)
 }

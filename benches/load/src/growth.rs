@@ -16,6 +16,8 @@ const WINDOW: usize = 96;
 const PROBES: f64 = 20_000.0;
 /// How far the clock is moved so that all peers are too old.
 const EXPIRED: i64 = 47 * 60;
+/// It is over when less than one part in so many of the memory is kept.
+const KEPT_SHARE: u64 = 10;
 /// Two walks over all torrents are begun within that time.
 const EXPIRY_TIME: Duration = Duration::from_secs(270);
 
@@ -149,7 +151,7 @@ pub fn expiry(places: &Places, effort: Effort, growth: &mut Growth) -> Result<()
         latency.merge(&server.client.open(PROBES, Duration::from_secs(5), 9, next, || ()).latency);
         let kept = meter::resident(server.process()).saturating_sub(empty);
         eprintln!("expiring: {:.0} s, {} MB", start.elapsed().as_secs_f64(), kept >> 20);
-        if kept * 20 < full {
+        if kept * KEPT_SHARE < full {
             break;
         }
     }

@@ -54,8 +54,10 @@ pub fn markdown(results: &[Measured], growth: &Growth) -> String {
             calm * 100.0
         );
     }
-    costs(&mut out, results);
-    details(&mut out, results);
+    if !results.is_empty() {
+        costs(&mut out, results);
+        details(&mut out, results);
+    }
     grown(&mut out, growth);
     out
 }
