@@ -163,7 +163,9 @@ fn lists_are_read_again_with_udp_workers() {
         directory.display(),
         if white { "white" } else { "black" }
     );
-    let mut tracker = starter.file("conf", config.as_bytes()).file("list", b"").args(["-f", "conf"]).start();
+    let words = starter.words_of_the_build();
+    let mut tracker =
+        starter.file("conf", config.as_bytes()).file("list", b"").args(["-f", "conf"]).args(words).start();
     for round in 0..20 {
         tracker.scratch().write("list", hex(&hash(round)).as_bytes());
         tracker.signal(Signal::HUP);

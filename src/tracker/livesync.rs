@@ -71,6 +71,7 @@ fn record<const N: usize>(hash: &InfoHash, peer: &Endpoint<N>, seeding: bool) ->
 mod tests {
     use super::*;
     use crate::features::SWITCHES;
+    use crate::features::accesslist::List;
     use crate::tracker::Settings;
     use crate::wire::address::from_ip;
     use crate::wire::bencode::Counts;
@@ -88,6 +89,7 @@ mod tests {
     fn tracker<const N: usize>() -> Tracker<N> {
         let settings = Settings { redirect_url: None, stats_path: Vec::new(), version: String::new() };
         let mut tracker = Tracker::new(settings, [1, 2]);
+        *tracker.access_list() = List::serving([HASH.0]);
         let believed = if N == 4 { "10.0.0.2/32" } else { "::ffff:10.0.0.2/128" };
         let reader = if N == 4 { "10.0.0.3/32" } else { "::ffff:10.0.0.3/128" };
         tracker.bless(vec![
