@@ -198,7 +198,7 @@ fn a_restart_keeps_torrents_and_downloads() {
 
 #[test]
 fn the_version_names_the_switches() {
-    let tracker = Tracker::start();
+    let Some(tracker) = tracker() else { return };
     let build = tracker.build().clone();
     if !build.ours {
         return harness::for_another_build("our own version");
