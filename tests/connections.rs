@@ -230,7 +230,8 @@ fn an_answer_that_is_not_fetched_is_kept_for_fifteen_minutes() {
     tracker.advance(14 * 60);
     // An answer to somebody else shows that the tracker has gone around with the new time.
     assert!(tracker.get("/stats?mode=torr").is_whole());
-    assert_eq!(tracker.descriptors(), before + 1, "the connection is closed too early");
+    // The client has the answer's end a moment before its descriptor is closed.
+    descriptors_return_to(&tracker, before + 1);
     tracker.advance(3 * 60);
     descriptors_return_to(&tracker, before);
 }
@@ -253,7 +254,7 @@ fn a_request_has_thirty_seconds() {
     eventually("both connections are accepted", || tracker.descriptors() == before + 2);
     tracker.advance(25);
     assert!(tracker.get("/stats?mode=tcp4").is_whole());
-    assert_eq!(tracker.descriptors(), before + 2, "connections are closed too early");
+    descriptors_return_to(&tracker, before + 2);
     // What comes in between does not make the time longer.
     begun.send(b"info_hash=");
     tracker.advance(20);

@@ -180,7 +180,10 @@ impl<const N: usize> Server<N> {
                 }
                 Answer::Whole(version) => {
                     let stays = wants_to_stay && version == Version::Http11;
-                    match push(&connection.socket, &self.reply) {
+                    let socket = connection.socket.as_fd();
+                    let sent =
+                        if stays { socket::send(socket, &self.reply) } else { socket::send_last(socket, &self.reply) };
+                    match unless_blocked(sent) {
                         Ok(sent) if sent < self.reply.len() => {
                             let requests = self.request.get(start + end..length).unwrap_or_default();
                             connection.state = match stays {
@@ -221,7 +224,12 @@ fn push_rest(socket: &OwnedFd, answer: &[u8], sent: &mut usize) -> io::Result<bo
 
 /// Sends as many bytes as are taken now, perhaps none.
 fn push(socket: &OwnedFd, bytes: &[u8]) -> io::Result<usize> {
-    match socket::send(socket.as_fd(), bytes) {
+    unless_blocked(socket::send(socket.as_fd(), bytes))
+}
+
+/// No bytes, where there was no room for any.
+fn unless_blocked(sent: io::Result<usize>) -> io::Result<usize> {
+    match sent {
         Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),
         result => result,
     }

@@ -191,7 +191,10 @@ impl<const N: usize> Server<N> {
                 Token::Workers => self.udp.serve_workers(now, &mut self.tracker),
                 Token::Press => self.pieces_back(now),
                 Token::Listener(index) => served += self.accept(index, now),
-                Token::Connection(name) => self.connection_ready(name, event, now),
+                Token::Connection(name) => {
+                    served.requests += 1;
+                    self.connection_ready(name, event, now);
+                }
             }
         }
         self.deliver(now);
