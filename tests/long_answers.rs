@@ -230,8 +230,8 @@ fn torrents_come_and_go_while_it_is_sent() {
 #[test]
 fn one_who_leaves_leaves_nothing_behind() {
     let Some(tracker) = with_torrents(MANY) else { return };
-    tracker.get("/stats");
     let descriptors = tracker.descriptors();
+    tracker.get("/stats");
     for last in 1..30 {
         let mut client = ask_and_dawdle(&tracker, last, if last % 2 == 0 { SCRAPE_10 } else { SCRAPE_11 });
         if last % 3 > 0 {
