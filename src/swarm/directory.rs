@@ -74,16 +74,12 @@ impl<P: Page> Directory<P> {
         self.pages
     }
 
-    /// Number of shelves, one at least.
-    pub(super) fn shelves(&self) -> usize {
-        self.shelves.len()
-    }
-
-    /// No shelf has more pages than this.
-    pub(super) fn width(&self) -> usize {
+    /// Numbers for random choice: pages lie at some of them, see [`Self::page_at`].
+    pub(super) fn places(&self) -> usize {
         match self.shelves.as_slice() {
             [only] => only.leaves.len(),
-            _ => SHELF_MAX,
+            // Every shelf is taken to be as wide as the widest can be.
+            shelves => shelves.len() * SHELF_MAX,
         }
     }
 
@@ -118,9 +114,11 @@ impl<P: Page> Directory<P> {
         &mut self.shelves[place.shelf].leaves[place.leaf].page
     }
 
-    /// A page by its numbers, for random choice: shelf below [`Self::shelves`], leaf below [`Self::width`].
-    pub(super) fn page_at(&self, shelf: usize, leaf: usize) -> Option<&P> {
-        Some(&self.shelves.get(shelf)?.leaves.get(leaf)?.page)
+    /// The page at a number below [`Self::places`], and true; or some other page, and false.
+    pub(super) fn page_at(&self, number: usize) -> (&P, bool) {
+        let leaves = &self.shelves[number / SHELF_MAX].leaves;
+        let (leaf, last) = (number % SHELF_MAX, leaves.len() - 1);
+        (&leaves[leaf.min(last)].page, leaf <= last)
     }
 
     /// All pages in order.
