@@ -10,6 +10,7 @@ fn main() {
 
 const START: u32 = 29_000_000;
 const LEECH: Announce = Announce { seeding: false, completed: false };
+const SEED: Announce = Announce { seeding: true, completed: false };
 
 fn name(n: u64) -> InfoHash {
     let mut random = Random::new([n, 1]);
@@ -29,7 +30,9 @@ fn swarms(torrents: u64, peers: u32) -> Swarms<4> {
     let mut swarms = Swarms::new();
     for t in 0..torrents {
         for p in 0..peers {
-            swarms.announce(START, &name(t), &peer(p), LEECH);
+            // A quarter is seeding, and nobody can tell which.
+            let what = if Random::new([u64::from(p), t]).next_u64().is_multiple_of(4) { SEED } else { LEECH };
+            swarms.announce(START, &name(t), &peer(p), what);
         }
     }
     swarms
@@ -46,6 +49,22 @@ fn lookup(bencher: Bencher, torrents: u64) {
         turn = (turn + 1) % names.len();
         let (_, torrent) = swarms.announce(START, &names[turn], &peer(0), LEECH);
         black_box(torrent.counts());
+    });
+}
+
+/// Seventy torrents are asked for.
+#[divan::bench(args = [10_000, 1_000_000])]
+fn scrape(bencher: Bencher, torrents: u64) {
+    let mut swarms = swarms(torrents, if torrents > 100_000 { 1 } else { 5 });
+    let mut random = Random::new([1, 2]);
+    let names: Vec<_> = (0..70 << 10).map(|_| name(random.below(torrents))).collect();
+    let mut turn = 0;
+    bencher.bench_local(|| {
+        turn = (turn + 70) % names.len();
+        let hashes = names[turn..turn + 70].iter().copied().map(Some);
+        swarms.scrape_each(START, hashes, |counts| {
+            black_box(counts);
+        });
     });
 }
 

@@ -1,11 +1,13 @@
 //! The choice of peers for a reply: distinct, every one equally likely, drawn anew for each reply.
 
 use super::crowd::{Crowd, LEAF_MAX};
+use super::directory::Page;
 use super::endpoint::{Endpoint, Stored};
 use super::peers::{Few, Peers, ROW_MAX};
 use super::random::Random;
 use crate::limits::NUMWANT_MAX;
 use static_assertions::const_assert;
+use std::hint::select_unpredictable;
 
 /// A crowd is drawn from by lot if it has this many times the peers wanted; below that, repeated lots would be many.
 const DRAW_CROWDED: usize = 4;
@@ -15,6 +17,9 @@ const DRAW_TRIES: usize = 64;
 
 /// Places of the table that remembers which lots were drawn. Never more than half full.
 const TABLE: usize = 512;
+
+/// Lots drawn at a time: so many that the waits for memory overlap, so few that not many are drawn in vain.
+const LOTS: usize = 64;
 
 const_assert!(NUMWANT_MAX * 2 <= TABLE);
 
@@ -33,14 +38,13 @@ impl<'a> Reply<'a> {
     }
 
     fn put<const N: usize>(&mut self, peer: &Stored<N>) {
+        // No processor foresees who is seeding, so there is no branch on it.
         let size = Endpoint::<N>::SIZE;
-        let at = if peer.seeding() {
-            self.back -= size;
-            self.back
-        } else {
-            self.front += size;
-            self.front - size
-        };
+        let seeding = peer.seeding();
+        let back = self.back.wrapping_sub(size);
+        let at = select_unpredictable(seeding, back, self.front);
+        self.back = select_unpredictable(seeding, back, self.back);
+        self.front = select_unpredictable(seeding, self.front, self.front + size);
         peer.endpoint.write(&mut self.out[at..at + size]);
     }
 }
@@ -101,22 +105,22 @@ fn from_row<const N: usize>(peers: &[Stored<N>], wanted: usize, random: &mut Ran
 
 fn from_crowd<const N: usize>(crowd: &Crowd<N>, minute: u32, wanted: usize, random: &mut Random, reply: &mut Reply) {
     let there = crowd.heads.all() as usize;
-    // Every shelf is taken to be as wide as the widest can be.
-    let width = crowd.pages.width();
-    let places = crowd.pages.shelves() * width * LEAF_MAX;
-    let crowded = there >= wanted.saturating_mul(DRAW_CROWDED) && places / there <= DRAW_TRIES;
-    if crowded && wanted <= NUMWANT_MAX {
-        draw(crowd, (places, width), minute, wanted, random, reply);
-    } else {
-        pick(crowd, minute, wanted, random, reply);
+    let places = crowd.pages.places() * LEAF_MAX;
+    let crowded = there >= wanted.saturating_mul(DRAW_CROWDED) && places <= there.saturating_mul(DRAW_TRIES);
+    match u32::try_from(places) {
+        Ok(places) if crowded && wanted <= NUMWANT_MAX => draw(crowd, places, minute, wanted, random, reply),
+        _ => pick(crowd, minute, wanted, random, reply),
     }
 }
 
 /// Draws places at random, whether somebody is there or not, until enough peers are found. As every place is equally
 /// likely, every peer is.
+///
+/// Many lots turn out empty and most lie in memory that is not in the cache, so they are drawn by the dozen and sifted in
+/// passes without branches: a processor neither guesses which are empty nor waits for one before it asks for the next.
 fn draw<const N: usize>(
     crowd: &Crowd<N>,
-    (places, width): (usize, usize),
+    places: u32,
     minute: u32,
     wanted: usize,
     random: &mut Random,
@@ -124,15 +128,28 @@ fn draw<const N: usize>(
 ) {
     let mut drawn = Drawn::new();
     let mut left = wanted;
+    let (page, _) = crowd.pages.page_at(0);
+    let mut lots = [(page, 0); LOTS];
+    let mut peers = [(Stored::EMPTY, 0); LOTS];
     while left > 0 {
-        let place = random.below(places as u64) as usize;
-        let (page, slot) = (place / LEAF_MAX, place % LEAF_MAX);
-        let page = crowd.pages.page_at(page / width, page % width);
-        if let Some(peer) = page.and_then(|page| page.alive_at(slot, minute))
-            && drawn.add(place)
-        {
-            reply.put(peer);
-            left -= 1;
+        let mut some = 0;
+        for _ in 0..LOTS.min(2 * left + 4) {
+            let place = random.below(places.into()) as u32;
+            let (page, there) = crowd.pages.page_at(place as usize / LEAF_MAX);
+            lots[some] = (page, place);
+            some += usize::from(there & (place as usize % LEAF_MAX < page.len()));
+        }
+        let mut alive = 0;
+        for (page, place) in &lots[..some] {
+            let (stored, is_alive) = page.peer_at(*place as usize % LEAF_MAX, minute);
+            peers[alive] = (stored, *place);
+            alive += usize::from(is_alive);
+        }
+        for (stored, place) in &peers[..alive] {
+            if left > 0 && drawn.add(*place) {
+                reply.put(stored);
+                left -= 1;
+            }
         }
     }
 }
@@ -154,7 +171,7 @@ fn pick<const N: usize>(crowd: &Crowd<N>, minute: u32, mut wanted: usize, random
 
 /// The places that were drawn already: a hash table on the stack.
 struct Drawn {
-    table: [usize; TABLE],
+    table: [u32; TABLE],
 }
 
 impl Drawn {
@@ -163,10 +180,10 @@ impl Drawn {
     }
 
     /// False if the place is there already.
-    fn add(&mut self, place: usize) -> bool {
+    fn add(&mut self, place: u32) -> bool {
         // Places drawn at random need no mixing; zero means free.
         let entry = place + 1;
-        let mut at = entry % TABLE;
+        let mut at = entry as usize % TABLE;
         while self.table[at] != 0 {
             if self.table[at] == entry {
                 return false;

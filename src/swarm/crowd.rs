@@ -57,11 +57,11 @@ impl<const N: usize> PeerPage<N> {
         peers.iter().filter(alive)
     }
 
-    /// The peer in a slot, if there is one that is still in the swarm at `now`.
-    pub(super) fn alive_at(&self, slot: usize, now: u32) -> Option<&Stored<N>> {
-        let stored = self.peers().get(slot)?;
+    /// The peer in a slot, which there must be, and whether it is still in the swarm at `now`.
+    pub(super) fn peer_at(&self, slot: usize, now: u32) -> (Stored<N>, bool) {
+        let stored = self.slots[slot];
         let elapsed = now.saturating_sub(self.minute);
-        row::is_alive(stored, self.minute, elapsed).then_some(stored)
+        (stored, row::is_alive(&stored, self.minute, elapsed))
     }
 }
 

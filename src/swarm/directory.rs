@@ -8,6 +8,7 @@
 //! the number of items both ways.
 
 use std::cmp::Ordering;
+use std::hint::black_box;
 
 /// What items are sorted by.
 pub(super) trait Key: Ord + Copy + Default {
@@ -33,6 +34,9 @@ pub(super) trait Page: Default {
 /// Pages of a shelf at most.
 const SHELF_MAX: usize = 256;
 
+/// Ranks that are looked at around a guess.
+const WINDOW: usize = 8;
+
 struct Leaf<P: Page> {
     /// Not above any key of the page, and above all of the page before. The first of all is the lowest key there can be.
     first: P::Key,
@@ -44,6 +48,56 @@ struct Shelf<P: Page> {
     first: P::Key,
     /// Never empty.
     leaves: Vec<Leaf<P>>,
+    /// The ranks of their first keys, close together, so that a search touches little memory.
+    ranks: Vec<u64>,
+}
+
+impl<P: Page> Shelf<P> {
+    /// The leaf that a key is or would be in. Ranks are spread evenly up to `high`, where nobody chose them.
+    fn leaf(&self, key: &P::Key, high: u64) -> usize {
+        let rank = key.rank();
+        let above = count_near(&self.ranks, interpolate(self.ranks.len(), (self.ranks[0], high), rank), rank)
+            .unwrap_or_else(|| self.ranks.partition_point(|first| *first <= rank));
+        let leaf = above.saturating_sub(1);
+        // Of several with the same rank, it is one before.
+        if self.ranks[leaf] < rank || self.leaves[leaf].first <= *key {
+            return leaf;
+        }
+        self.leaves[..leaf].partition_point(|leaf| leaf.first <= *key).saturating_sub(1)
+    }
+
+    fn insert(&mut self, at: usize, leaf: Leaf<P>) {
+        grow(&mut self.leaves);
+        grow(&mut self.ranks);
+        self.ranks.insert(at, leaf.first.rank());
+        self.leaves.insert(at, leaf);
+    }
+
+    fn remove(&mut self, at: usize) -> Leaf<P> {
+        self.ranks.remove(at);
+        self.leaves.remove(at)
+    }
+
+    /// Sees to it that the first leaf begins where the shelf does.
+    fn align(&mut self) {
+        self.leaves[0].first = self.first;
+        self.ranks[0] = self.first.rank();
+    }
+
+    /// Takes the upper half out.
+    fn split(&mut self) -> Self {
+        let mut leaves = Vec::with_capacity(SHELF_MAX * 5 / 8);
+        let mut ranks = Vec::with_capacity(SHELF_MAX * 5 / 8);
+        leaves.extend(self.leaves.drain(SHELF_MAX / 2..));
+        ranks.extend(self.ranks.drain(SHELF_MAX / 2..));
+        self.shrink(SHELF_MAX * 5 / 8);
+        Self { first: leaves[0].first, leaves, ranks }
+    }
+
+    fn shrink(&mut self, capacity: usize) {
+        self.leaves.shrink_to(capacity);
+        self.ranks.shrink_to(capacity);
+    }
 }
 
 /// Pages in order. There is always at least one, though it may be empty.
@@ -57,6 +111,8 @@ pub(super) struct Directory<P: Page> {
 pub(super) struct Place {
     shelf: usize,
     leaf: usize,
+    /// That of the key that was located.
+    rank: u64,
     low: u64,
     high: u64,
 }
@@ -66,7 +122,7 @@ impl<P: Page> Directory<P> {
     pub(super) fn new(page: P) -> Self {
         let first = P::Key::default();
         let leaves = vec![Leaf { first, page }];
-        Self { shelves: vec![Shelf { first, leaves }], pages: 1 }
+        Self { shelves: vec![Shelf { first, leaves, ranks: vec![first.rank()] }], pages: 1 }
     }
 
     /// Number of pages, one at least.
@@ -74,40 +130,43 @@ impl<P: Page> Directory<P> {
         self.pages
     }
 
-    /// Number of shelves, one at least.
-    pub(super) fn shelves(&self) -> usize {
-        self.shelves.len()
-    }
-
-    /// No shelf has more pages than this.
-    pub(super) fn width(&self) -> usize {
+    /// Numbers for random choice: pages lie at some of them, see [`Self::page_at`].
+    pub(super) fn places(&self) -> usize {
         match self.shelves.as_slice() {
             [only] => only.leaves.len(),
-            _ => SHELF_MAX,
+            // Every shelf is taken to be as wide as the widest can be.
+            shelves => shelves.len() * SHELF_MAX,
         }
     }
 
     /// The page that a key is or would be in.
     pub(super) fn locate(&self, key: &P::Key) -> Place {
-        let owner = |found: Result<usize, usize>| found.unwrap_or_else(|next| next.saturating_sub(1));
         let shelves = &self.shelves;
-        let shelf = owner(seek(shelves.len(), (0, u64::MAX), key, |i| &shelves[i].first));
-        let low = shelves[shelf].first.rank();
-        let high = shelves.get(shelf + 1).map_or(u64::MAX, |s| s.first.rank());
-        let leaves = &shelves[shelf].leaves;
-        let leaf = owner(seek(leaves.len(), (low, high), key, |i| &leaves[i].first));
-        Place {
-            shelf,
-            leaf,
-            low: leaves[leaf].first.rank(),
-            high: leaves.get(leaf + 1).map_or(high, |l| l.first.rank()),
+        let rank = key.rank();
+        let mut shelf = shelves.partition_point(|shelf| shelf.first.rank() <= rank).saturating_sub(1);
+        // Of several with the same rank, it is one before.
+        if shelves[shelf].first.rank() == rank && shelves[shelf].first > *key {
+            shelf = shelves.partition_point(|shelf| shelf.first <= *key).saturating_sub(1);
         }
+        let high = shelves.get(shelf + 1).map_or(u64::MAX, |s| s.first.rank());
+        let leaf = shelves[shelf].leaf(key, high);
+        let ranks = &shelves[shelf].ranks;
+        Place { shelf, leaf, rank, low: ranks[leaf], high: ranks.get(leaf + 1).map_or(high, |next| *next) }
     }
 
     /// Where in its page the key is, or where it would go.
     pub(super) fn search(&self, place: Place, key: &P::Key) -> Result<usize, usize> {
         let page = self.page(place);
         seek(page.len(), (place.low, place.high), key, |i| page.key(i))
+    }
+
+    /// Fetches the part of a page where the key is likely to be into the cache, for a search that follows soon.
+    pub(super) fn touch(&self, place: Place) {
+        let page = self.page(place);
+        if let Some(last) = page.len().checked_sub(1) {
+            let guess = interpolate(page.len(), (place.low, place.high), place.rank);
+            black_box(page.key(guess.min(last)).rank());
+        }
     }
 
     pub(super) fn page(&self, place: Place) -> &P {
@@ -118,9 +177,11 @@ impl<P: Page> Directory<P> {
         &mut self.shelves[place.shelf].leaves[place.leaf].page
     }
 
-    /// A page by its numbers, for random choice: shelf below [`Self::shelves`], leaf below [`Self::width`].
-    pub(super) fn page_at(&self, shelf: usize, leaf: usize) -> Option<&P> {
-        Some(&self.shelves.get(shelf)?.leaves.get(leaf)?.page)
+    /// The page at a number below [`Self::places`], and true; or some other page, and false.
+    pub(super) fn page_at(&self, number: usize) -> (&P, bool) {
+        let leaves = &self.shelves[number / SHELF_MAX].leaves;
+        let (leaf, last) = (number % SHELF_MAX, leaves.len() - 1);
+        (&leaves[leaf.min(last)].page, leaf <= last)
     }
 
     /// All pages in order.
@@ -163,15 +224,11 @@ impl<P: Page> Directory<P> {
         let shelf = &mut self.shelves[place.shelf];
         let page = shelf.leaves[place.leaf].page.split();
         let first = *page.key(0);
-        grow(&mut shelf.leaves);
-        shelf.leaves.insert(place.leaf + 1, Leaf { first, page });
+        shelf.insert(place.leaf + 1, Leaf { first, page });
         self.pages += 1;
         if shelf.leaves.len() > SHELF_MAX {
-            let mut leaves = Vec::with_capacity(SHELF_MAX * 5 / 8);
-            leaves.extend(shelf.leaves.drain(SHELF_MAX / 2..));
-            shelf.leaves.shrink_to(SHELF_MAX * 5 / 8);
-            let first = leaves[0].first;
-            self.shelves.insert(place.shelf + 1, Shelf { first, leaves });
+            let upper = shelf.split();
+            self.shelves.insert(place.shelf + 1, upper);
         }
     }
 
@@ -186,13 +243,13 @@ impl<P: Page> Directory<P> {
             return shelf.leaves[place.leaf].page.shrink();
         }
         if here == 0 && shelf.leaves.len() > 1 {
-            shelf.leaves.remove(place.leaf);
-            shelf.leaves[0].first = shelf.first;
+            shelf.remove(place.leaf);
+            shelf.align();
         } else if fits(place.leaf + 1) {
-            let later = shelf.leaves.remove(place.leaf + 1);
+            let later = shelf.remove(place.leaf + 1);
             shelf.leaves[place.leaf].page.append(later.page);
         } else if place.leaf > 0 && fits(place.leaf - 1) {
-            let later = shelf.leaves.remove(place.leaf);
+            let later = shelf.remove(place.leaf);
             shelf.leaves[place.leaf - 1].page.append(later.page);
         } else if here == 0 && !only_shelf {
             self.drop_shelf(place.shelf);
@@ -218,16 +275,18 @@ impl<P: Page> Directory<P> {
         if let Some(shelf) = self.shelves.get_mut(index) {
             let used = shelf.leaves.len();
             if shelf.leaves.capacity() > used + used / 2 + 4 {
-                shelf.leaves.shrink_to(used + used / 8);
+                shelf.shrink(used + used / 8);
             }
         }
     }
 
     fn join_shelves(&mut self, index: usize) {
         let later = self.shelves.remove(index + 1);
-        let leaves = &mut self.shelves[index].leaves;
-        leaves.reserve_exact(later.leaves.len());
-        leaves.extend(later.leaves);
+        let shelf = &mut self.shelves[index];
+        shelf.leaves.reserve_exact(later.leaves.len());
+        shelf.leaves.extend(later.leaves);
+        shelf.ranks.reserve_exact(later.ranks.len());
+        shelf.ranks.extend(later.ranks);
         self.shrink_shelves();
     }
 
@@ -237,7 +296,7 @@ impl<P: Page> Directory<P> {
         if index == 0 {
             // What comes first owns all keys from the lowest on.
             self.shelves[0].first = gone.first;
-            self.shelves[0].leaves[0].first = gone.first;
+            self.shelves[0].align();
         }
         self.shrink_shelves();
     }
@@ -256,6 +315,7 @@ impl<P: Page> Directory<P> {
         }
         if let Some(shelf) = self.shelves.last_mut() {
             shelf.leaves.pop();
+            shelf.ranks.pop();
             if shelf.leaves.is_empty() {
                 self.shelves.pop();
             }
@@ -272,6 +332,25 @@ pub(super) fn grow<T>(items: &mut Vec<T>) {
     }
 }
 
+/// Where among `len` ranks that are spread evenly from `low` to `high` one is, more or less.
+fn interpolate(len: usize, (low, high): (u64, u64), rank: u64) -> usize {
+    // Halved, so that they are cheap to convert.
+    let way = (rank.saturating_sub(low) >> 1) as i64 as f64;
+    let whole = (high.saturating_sub(low) >> 1) as i64 as f64 + 1.0;
+    (way / whole * len as f64) as i64 as usize
+}
+
+/// How many of the ascending ranks are not above one, if that shows in a window around the guess. What costs most in a
+/// search is a branch that goes either way: here is none.
+fn count_near(ranks: &[u64], guess: usize, rank: u64) -> Option<usize> {
+    let last = ranks.len().checked_sub(WINDOW)?;
+    let from = guess.saturating_sub(WINDOW / 2).min(last);
+    let window: &[u64; WINDOW] = ranks.get(from..)?.first_chunk()?;
+    let count = window.partition_point(|other| *other <= rank);
+    let found = (count > 0 || from == 0) && (count < WINDOW || from == last);
+    found.then_some(from + count)
+}
+
 /// Where among `len` ascending keys, whose ranks lie within `bounds`, a key is, or where it would go.
 ///
 /// A guess by interpolation, then steps of growing width from there until the place is between two of them, then halves.
@@ -283,16 +362,16 @@ fn seek<'a, K: Key + 'a>(
     at: impl Fn(usize) -> &'a K,
 ) -> Result<usize, usize> {
     let rank = key.rank();
-    // Halved, so that they are cheap to convert.
-    let way = (rank.saturating_sub(low) >> 1) as i64 as f64;
-    let whole = (high.saturating_sub(low) >> 1) as i64 as f64 + 1.0;
-    let mut probe = ((way / whole * len as f64) as usize).min(len.saturating_sub(1));
+    let mut probe = interpolate(len, (low, high), rank).min(len.saturating_sub(1));
     let mut step = (1 << ((len | 1).ilog2() / 2)) / 4;
     let (mut from, mut to) = (0, len);
     while from < to {
         let found = at(probe);
-        match found.rank().cmp(&rank).then_with(|| found.cmp(key)) {
-            Ordering::Equal => return Ok(probe),
+        match found.rank().cmp(&rank) {
+            // Nearly always this is it; to ask only that is quicker than for the order.
+            Ordering::Equal if found == key => return Ok(probe),
+            Ordering::Equal if found < key => from = probe + 1,
+            Ordering::Equal => to = probe,
             Ordering::Less => from = probe + 1,
             Ordering::Greater => to = probe,
         }

@@ -79,6 +79,9 @@ impl Totals {
     }
 }
 
+/// Torrents that a scrape looks for at a time.
+const SCRAPED_TOGETHER: usize = 16;
+
 /// All torrents and their peers.
 pub struct Swarms<const N: usize> {
     torrents: Directory<TorrentPage<N>>,
@@ -151,13 +154,48 @@ impl<const N: usize> Swarms<N> {
 
     /// What a torrent counts, after it was cleaned; None if there is no such torrent, or no longer.
     pub fn scrape(&mut self, now: u32, hash: &InfoHash) -> Option<Counts> {
-        let place = self.torrents.locate(hash);
+        self.scrape_at(now, hash, self.torrents.locate(hash))
+    }
+
+    fn scrape_at(&mut self, now: u32, hash: &InfoHash, place: Place) -> Option<Counts> {
         let at = self.torrents.search(place, hash).ok()?;
         if self.clean(place, at, now) {
             return Some(self.torrents.page(place).entries[at].counts());
         }
         self.torrents.settle(place);
         None
+    }
+
+    /// Like [`Self::scrape`] of one after the other, but the waits for memory overlap. What is None stays None.
+    pub fn scrape_each(
+        &mut self,
+        now: u32,
+        mut hashes: impl Iterator<Item = Option<InfoHash>>,
+        mut each: impl FnMut(Option<Counts>),
+    ) {
+        let mut some = [None; SCRAPED_TOGETHER];
+        loop {
+            let mut count = 0;
+            for (slot, hash) in some.iter_mut().zip(&mut hashes) {
+                *slot = hash.map(|hash| (hash, self.torrents.locate(&hash)));
+                count += 1;
+            }
+            // Nothing hangs on what is read here: the next read need not wait for it.
+            for (_, place) in some[..count].iter().flatten() {
+                self.torrents.touch(*place);
+            }
+            let torrents = self.totals.torrents;
+            for slot in &some[..count] {
+                each(slot.and_then(|(hash, place)| {
+                    // Once one was removed, places are no longer good.
+                    let good = self.totals.torrents == torrents;
+                    self.scrape_at(now, &hash, if good { place } else { self.torrents.locate(&hash) })
+                }));
+            }
+            if count < some.len() {
+                return;
+            }
+        }
     }
 
     /// Puts in a torrent without peers from a state file: its stored minute, which should not be in the future, and its
@@ -194,6 +232,9 @@ impl<const N: usize> Swarms<N> {
     fn clean(&mut self, place: Place, at: usize, now: u32) -> bool {
         let page = self.torrents.page_mut(place);
         let entry = &mut page.entries[at];
+        if now <= entry.minute {
+            return true;
+        }
         let before = entry.peers.heads();
         let stays = entry.clean(now, &mut self.bin);
         if !stays {

@@ -322,7 +322,8 @@ fn walk_crowd<const N: usize>(
         let page = crowd.pages.page(place);
         for slot in index..page.len().min(index.saturating_add(*left)) {
             last = Some(*page.key(slot));
-            if let Some(stored) = page.alive_at(slot, minute) {
+            let (stored, is_alive) = page.peer_at(slot, minute);
+            if is_alive {
                 visit(&stored.endpoint);
             }
             *left -= 1;

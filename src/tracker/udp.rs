@@ -3,7 +3,6 @@
 use super::livesync::{tell_announce, tell_stop};
 use super::{Now, Tracker, count};
 use crate::swarm::{Announce, Endpoint, InfoHash};
-use crate::wire::bencode::Counts;
 use crate::wire::udp::{self, Action, MAGIC, Prefix, Reply};
 
 impl<const N: usize> Tracker<N> {
@@ -60,9 +59,7 @@ impl<const N: usize> Tracker<N> {
     fn udp_scrape(&mut self, now: Now, prefix: &Prefix, packet: &[u8], reply: &mut Reply<'_>) {
         self.counters.udp_scrapes += 1;
         reply.action(Action::Scrape, prefix.transaction);
-        for hash in udp::scrape_hashes(packet) {
-            let known = hash.and_then(|hash| self.swarms.scrape(now.minute(), &InfoHash(*hash)));
-            reply.scraped(known.unwrap_or(Counts::default()));
-        }
+        let hashes = udp::scrape_hashes(packet).map(|hash| hash.map(|hash| InfoHash(*hash)));
+        self.swarms.scrape_each(now.minute(), hashes, |known| reply.scraped(known.unwrap_or_default()));
     }
 }
