@@ -41,6 +41,29 @@ fn peers_leave_after_45_minutes<const N: usize>() {
     }
 }
 
+/// Scraping many at a time is scraping them one by one, also where a touch removes some of them on the way.
+fn many_are_scraped_as_one_by_one<const N: usize>() {
+    let fill = |torrents: u32| {
+        let mut swarms = Swarms::<N>::new();
+        for n in 0..torrents {
+            let minute = START + 20 * (n % 3);
+            swarms.announce(minute, &spread(n.into()), &peer(n), if n % 5 == 0 { DONE } else { LEECH });
+        }
+        swarms
+    };
+    for torrents in [1, 16, 300, 5000] {
+        let asked = || (0..torrents + 40).rev().map(|n: u32| (n % 7 != 3).then(|| spread(n.into())));
+        let (mut together, mut single) = (fill(torrents), fill(torrents));
+        for minute in [START + 40, START + 50, START + 96, START + 97, START + 200, START + 2000] {
+            let mut found = Vec::new();
+            together.scrape_each(minute, asked(), |counts| found.push(counts));
+            let expect: Vec<_> = asked().map(|hash| single.scrape(minute, &hash?)).collect();
+            assert_eq!(found, expect, "{torrents} torrents after {} minutes", minute - START);
+            assert_eq!(together.totals(), single.totals());
+        }
+    }
+}
+
 fn an_announce_keeps_a_peer_and_replaces_its_kind<const N: usize>() {
     for peers in [1, 3, 100, 1000] {
         let (mut swarms, hash) = swarm_of::<N>(peers);
@@ -227,6 +250,7 @@ macro_rules! for_both_widths {
 
 for_both_widths! {
     peers_leave_after_45_minutes
+    many_are_scraped_as_one_by_one
     an_announce_keeps_a_peer_and_replaces_its_kind
     a_download_counts_once_per_peer_and_only_for_seeders
     a_stop_removes_without_cleaning
