@@ -162,6 +162,9 @@ pub const ACCESS_LIST_STEP: usize = (64 << 10) / 20;
 
 // ---- the loop ---------------------------------------------------------------------------------------------------
 
+/// Connections that took too long, closed in one turn.
+pub const CLOSES_A_TURN: usize = 256;
+
 /// Events taken from the system in one turn.
 pub const EVENTS_A_TURN: usize = 256;
 
@@ -196,6 +199,15 @@ pub const ANSWERS_BUDGET: usize = 64 << 20;
 
 /// Bytes of the pieces that long answers are made in.
 pub const ANSWER_PIECE: usize = 64 << 10;
+
+/// Bytes that one slice of a page has at most; it has some 13 kilobytes.
+pub const ANSWER_SLICE_MAX: usize = 16 << 10;
+
+/// Bytes up to which an answer is small: the budget has always room for some of these.
+pub const ANSWER_SMALL: usize = 1 << 20;
+
+/// Bytes of the budget that are kept for small answers.
+pub const ANSWERS_KEPT: usize = 8 << 20;
 
 /// Bytes of a streamed answer that are made ahead of the receiver.
 pub const ANSWER_WINDOW: usize = 512 << 10;

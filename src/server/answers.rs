@@ -5,7 +5,7 @@ use super::connections::{Connection, Name, State};
 use super::delivery::{Delivery, Step};
 use super::http::pull;
 use crate::features::COMPRESSION_GZIP;
-use crate::limits::{ANSWERS_BUDGET, ANSWERS_TURN, DISCARD_STEP};
+use crate::limits::{ANSWER_SMALL, ANSWERS_BUDGET, ANSWERS_KEPT, ANSWERS_TURN, DISCARD_STEP};
 use crate::sys::socket;
 use crate::tracker::Now;
 use crate::workers::press::Press;
@@ -28,8 +28,10 @@ struct Budget {
 }
 
 impl Budget {
+    /// Takes so many bytes, if they are free. Large answers leave some for small ones.
     fn take(&mut self, bytes: usize) -> bool {
-        let enough = bytes <= self.free;
+        let kept = if is_small(bytes) { 0 } else { ANSWERS_KEPT };
+        let enough = bytes + kept <= self.free;
         if enough {
             self.free -= bytes;
         }
@@ -40,6 +42,15 @@ impl Budget {
         self.free += bytes;
         self.eased |= bytes > 0;
     }
+
+    /// Whether one that asks for so many bytes must not get them before those who wait.
+    fn has_its_turn(&self, bytes: usize) -> bool {
+        is_small(bytes) || self.waiting.is_empty()
+    }
+}
+
+fn is_small(bytes: usize) -> bool {
+    bytes <= ANSWER_SMALL
 }
 
 /// Long answers in the making and on their way. The answers themselves are with their connections.
@@ -71,7 +82,7 @@ impl<const N: usize> Answers<N> {
         self.press.as_ref()
     }
 
-    /// Puts an answer in line; its delivery knows that it is.
+    /// Puts an answer in line, whose delivery says that it is.
     pub(super) fn enqueue(&mut self, name: Name) {
         self.line.push_back(name);
     }
@@ -143,7 +154,6 @@ impl<const N: usize> Server<N> {
         let Some(mut connection) = self.connections.lift(name) else { return };
         let mut keep = true;
         if let State::Long(delivery) = &mut connection.state {
-            delivery.queued = false;
             let step = if delivery.begun {
                 let press = self.answers.press.as_ref();
                 delivery.step(connection.socket.as_fd(), &mut self.tracker, press, name.to_bits())
@@ -152,19 +162,19 @@ impl<const N: usize> Server<N> {
             };
             self.answers.budget.give_back(delivery.spare());
             match step {
-                Step::Short(bytes) if self.answers.budget.take(bytes) => {
+                Step::Short(bytes)
+                    if (waited || delivery.begun || self.answers.budget.has_its_turn(bytes))
+                        && self.answers.budget.take(bytes) =>
+                {
                     delivery.reserved += bytes;
                     delivery.begun = true;
-                    delivery.queued = true;
+                    self.answers.enqueue(name);
                 }
                 Step::Short(_) => self.answers.wait(name, waited),
-                Step::Again => delivery.queued = true,
-                Step::Wait => {}
+                Step::Again => self.answers.enqueue(name),
+                Step::Wait => delivery.queued = false,
                 Step::Held => self.answers.held.push(name),
                 Step::Over => keep = false,
-            }
-            if delivery.queued {
-                self.answers.enqueue(name);
             }
         }
         if !keep {

@@ -153,7 +153,7 @@ impl<const N: usize> Connections<N> {
     /// has got an answer.
     ///
     /// # Errors
-    /// The poller does not take the change; then the connection is closed.
+    /// The poller does not take the change; then the connection comes back, to be [removed](Self::remove).
     pub fn put_back(
         &mut self,
         name: Name,
@@ -161,13 +161,12 @@ impl<const N: usize> Connections<N> {
         now: Duration,
         poller: &mut Poller,
         token: u64,
-    ) -> io::Result<()> {
-        let Some(slot) = self.slots.get_mut(name.slot as usize) else { return Ok(()) };
+    ) -> Result<(), Connection<N>> {
+        let Some(slot) = self.slots.get_mut(name.slot as usize) else { return Err(connection) };
         let interest = connection.state.interest();
         if interest != slot.interest {
-            if let Err(error) = poller.modify(connection.socket.as_fd(), token, interest) {
-                self.remove(name, connection, poller);
-                return Err(error);
+            if poller.modify(connection.socket.as_fd(), token, interest).is_err() {
+                return Err(connection);
             }
             slot.interest = interest;
         }

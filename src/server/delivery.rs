@@ -4,7 +4,7 @@
 //! from then on: it is made only a little ahead of the receiver, and the end is told by a last chunk, or by closing.
 
 use crate::features::gzip::Encoder;
-use crate::limits::{ANSWER_PIECE, ANSWER_WHOLE_MAX, ANSWER_WINDOW, GZIP_MEMORY};
+use crate::limits::{ANSWER_PIECE, ANSWER_SLICE_MAX, ANSWER_WHOLE_MAX, ANSWER_WINDOW, GZIP_MEMORY};
 use crate::sys::socket;
 use crate::tracker::Tracker;
 use crate::tracker::pages::Page;
@@ -17,8 +17,8 @@ use std::os::fd::BorrowedFd;
 /// Room kept before a piece: for the answer's head and the chunk's.
 const ROOM: usize = 160;
 
-/// Bytes behind which the next slice might not fit into a piece: a slice has some 13 kilobytes at most.
-const FULL: usize = ANSWER_PIECE - (16 << 10);
+/// Bytes behind which the next slice might not fit into a piece.
+const FULL: usize = ANSWER_PIECE - ANSWER_SLICE_MAX;
 
 /// What becomes of a delivery after a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,7 +110,7 @@ pub(super) struct Delivery<const N: usize> {
     pub(super) begun: bool,
     /// Bytes of the budget that it has.
     pub(super) reserved: usize,
-    /// Whether it is in line for the next steps.
+    /// Whether it is in line for the next steps, or among those who wait for room, in the budget or at the compressing thread.
     pub(super) queued: bool,
 }
 
@@ -131,7 +131,7 @@ impl<const N: usize> Delivery<N> {
             blocked: false,
             begun: false,
             reserved: 0,
-            queued: false,
+            queued: true,
         }
     }
 

@@ -9,11 +9,12 @@ use crate::features::KEEPALIVE;
 use crate::limits::{ACCEPTS_A_TURN, LINGER_MAX, MINUTE, REQUEST_MAX, REQUESTS_A_TURN};
 use crate::sys::poller::Event;
 use crate::sys::socket::{self, Accepted};
+use crate::sys::stderr::tell;
 use crate::tracker::Now;
 use crate::tracker::http::Answer;
 use crate::wire::address::{from_ip, to_ip};
 use crate::wire::http::{Version, head_end, wants_to_stay};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, OwnedFd};
 
 impl<const N: usize> Server<N> {
@@ -49,7 +50,8 @@ impl<const N: usize> Server<N> {
     }
 
     fn begin(&mut self, mut connection: Connection<N>, now: Now) {
-        if self.advance(&mut connection, now) {
+        // where memory is short only those are served who need not wait
+        if self.advance(&mut connection, now) && !(self.short)() {
             let long = matches!(connection.state, State::Long(_));
             let token = |name| Token::Connection(name).to_bits();
             match self.connections.add(connection, now.up, &mut self.poller, token) {
@@ -98,12 +100,14 @@ impl<const N: usize> Server<N> {
         if keep {
             let token = Token::Connection(name).to_bits();
             // where the poller does not take the change the connection is closed, which is all that can be done
-            let _ = self.connections.put_back(name, connection, now.up, &mut self.poller, token);
-        } else {
-            self.answers.give_up(&mut connection);
-            self.connections.remove(name, connection, &mut self.poller);
-            self.resume_accepting();
+            match self.connections.put_back(name, connection, now.up, &mut self.poller, token) {
+                Ok(()) => return,
+                Err(refused) => connection = refused,
+            }
         }
+        self.answers.give_up(&mut connection);
+        self.connections.remove(name, connection, &mut self.poller);
+        self.resume_accepting();
     }
 
     /// Does what can be done for a connection now. False when it is to be closed.
@@ -163,14 +167,19 @@ impl<const N: usize> Server<N> {
             let collected = if wants_to_stay { head.len() } else { bytes.len() };
             self.reply.clear();
             if collected > REQUEST_MAX {
-                self.tracker.too_long(&mut self.reply);
-                return push(&connection.socket, &self.reply).is_ok() && linger(connection);
+                self.tracker.refuse_internal(&mut self.reply);
+                return self.send_and_linger(connection);
             }
             let Some(end) = end else {
-                connection.state = State::Request(bytes.to_vec());
-                return true;
+                let room = !(self.short)();
+                connection.state = State::Request(if room { bytes.to_vec() } else { Vec::new() });
+                return room;
             };
             match self.tracker.handle_http(now, &connection.from, bytes, &mut self.reply) {
+                Answer::InSlices(_) if (self.short)() => {
+                    self.tracker.refuse_internal(&mut self.reply);
+                    return self.send_and_linger(connection);
+                }
                 Answer::InSlices(page) => {
                     if page.is_logged() {
                         log_full_scrape(now, &connection.from);
@@ -207,6 +216,18 @@ impl<const N: usize> Server<N> {
         let requests = self.request.get(start..length).unwrap_or_default();
         connection.state = State::Staying(Vec::new(), 0, requests.to_vec());
         true
+    }
+
+    /// Sends the reply just written and ends our side. False when the connection is to be closed.
+    fn send_and_linger(&mut self, connection: &mut Connection<N>) -> bool {
+        match push(&connection.socket, &self.reply) {
+            Ok(sent) if sent < self.reply.len() => {
+                connection.state = State::Sending(self.reply.clone(), sent);
+                true
+            }
+            Ok(_) => linger(connection),
+            Err(_) => false,
+        }
     }
 }
 
@@ -246,6 +267,5 @@ pub(super) fn pull(socket: &OwnedFd, room: &mut [u8]) -> io::Result<Option<usize
 /// Tells the log who asked for all torrents (as the original).
 fn log_full_scrape<const N: usize>(now: Now, from: &[u8; N]) {
     let minutes = now.up.as_secs() / MINUTE;
-    // nobody may be reading it
-    let _ = writeln!(io::stderr(), "[{minutes:08}] scrp:  {} - FULL SCRAPE", to_ip(from).to_canonical());
+    tell(&format!("[{minutes:08}] scrp:  {} - FULL SCRAPE\n", to_ip(from).to_canonical()));
 }

@@ -14,7 +14,7 @@ mod udp;
 
 use crate::features::accesslist::Loader;
 use crate::features::livesync::Sockets as Cluster;
-use crate::limits::{ACCEPT_PAUSE, EVENTS_A_TURN, REQUEST_MAX};
+use crate::limits::{ACCEPT_PAUSE, CLOSES_A_TURN, EVENTS_A_TURN, REQUEST_MAX};
 use crate::sys::clock::Clock;
 use crate::sys::poller::{Event, Interest, Poller};
 use crate::sys::signals::{Signal, Signals};
@@ -164,6 +164,8 @@ impl<const N: usize> Server<N> {
     pub fn run(mut self) -> io::Result<()> {
         let mut events = Vec::new();
         while self.turn(&mut events)? {}
+        // the system takes the memory of millions of torrents back at once; one by one they would take a while
+        std::mem::forget(self);
         Ok(())
     }
 
@@ -199,7 +201,8 @@ impl<const N: usize> Server<N> {
         }
         self.deliver(now);
         self.journal.write(self.tracker.observers(), &self.clock);
-        while let Some(name) = self.connections.overdue(now.up) {
+        for _ in 0..CLOSES_A_TURN {
+            let Some(name) = self.connections.overdue(now.up) else { break };
             self.close(name);
         }
         if self.accepting_from.is_some_and(|from| from <= now.up) {

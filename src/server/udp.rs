@@ -83,7 +83,8 @@ impl Service {
         served
     }
 
-    /// Answers the batches that workers have handed over: at most one from each.
+    /// Answers the batches that workers have handed over: at most one from each. They gather while a worker has the one before, so the loop
+    /// does not wait for them.
     pub(super) fn serve_workers<const N: usize>(&mut self, now: Now, tracker: &mut Tracker<N>) {
         self.workers.waker().clear();
         let mut left = self.workers.len();

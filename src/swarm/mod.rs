@@ -139,7 +139,7 @@ impl<const N: usize> Swarms<N> {
 
     /// A peer leaves a swarm. Gives whether it was there, and what the torrent counts without it; None if there is no
     /// such torrent. Nothing is cleaned: peers that are due to leave, but were not cleaned yet, are still counted.
-    pub fn stop(&mut self, _now: u32, hash: &InfoHash, peer: &Endpoint<N>) -> Option<(bool, Counts)> {
+    pub fn stop(&mut self, hash: &InfoHash, peer: &Endpoint<N>) -> Option<(bool, Counts)> {
         let place = self.torrents.locate(hash);
         let at = self.torrents.search(place, hash).ok()?;
         let entry = &mut self.torrents.page_mut(place).entries[at];

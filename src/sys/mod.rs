@@ -15,5 +15,6 @@ pub mod randomness;
 pub mod resources;
 pub mod signals;
 pub mod socket;
+pub mod stderr;
 pub mod syslog;
 pub mod waker;

@@ -61,8 +61,8 @@ impl<const N: usize> Tracker<N> {
         Answer::Whole(Version::Http10)
     }
 
-    /// Refuses a request that is longer than what is collected.
-    pub fn too_long(&mut self, out: &mut Vec<u8>) {
+    /// Refuses a request that is longer than what is collected, or that there is no memory for.
+    pub fn refuse_internal(&mut self, out: &mut Vec<u8>) {
         self.refuse(Refusal::Internal, out);
     }
 
@@ -141,8 +141,7 @@ impl<const N: usize> Tracker<N> {
         let interval = self.interval();
         let v6 = N == 16;
         if said.stopped {
-            let counts =
-                self.swarms.stop(now.minute(), &info_hash, &peer).map(|(_, counts)| counts).unwrap_or_default();
+            let counts = self.swarms.stop(&info_hash, &peer).map(|(_, counts)| counts).unwrap_or_default();
             tell_stop(&mut self.outbox, &info_hash, &peer, said.seeding);
             bencode::stopped(&mut self.body, counts, interval, v6);
             return Ok(Content::Body(Version::Http11));

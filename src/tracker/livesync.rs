@@ -27,7 +27,7 @@ impl<const N: usize> Tracker<N> {
         let hash = InfoHash(record.info_hash);
         let peer = Endpoint { address: record.address, port: record.port };
         if record.stopped {
-            self.swarms.stop(now.minute(), &hash, &peer);
+            self.swarms.stop(&hash, &peer);
             return;
         }
         // what keeps peers from announcing here keeps them out by this way too

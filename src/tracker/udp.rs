@@ -38,7 +38,7 @@ impl<const N: usize> Tracker<N> {
         self.counters.udp_announces += 1;
         let interval = self.interval();
         if said.stopped {
-            let counts = self.swarms.stop(now.minute(), &hash, &peer).map(|(_, counts)| counts).unwrap_or_default();
+            let counts = self.swarms.stop(&hash, &peer).map(|(_, counts)| counts).unwrap_or_default();
             tell_stop(&mut self.outbox, &hash, &peer, said.seeding);
             reply.announced(prefix.transaction, interval, counts);
             return;

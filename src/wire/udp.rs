@@ -70,8 +70,6 @@ impl Prefix {
 pub struct Announce<'a> {
     /// Which torrent.
     pub info_hash: &'a [u8; 20],
-    /// How the client calls itself.
-    pub peer_id: &'a [u8; 20],
     /// Whether it has everything.
     pub seeding: bool,
     /// Whether it has just got the last piece.
@@ -92,7 +90,6 @@ impl<'a> Announce<'a> {
         let numwant = u32::from_be_bytes(*field(packet, 92)?);
         Some(Announce {
             info_hash: field(packet, 16)?,
-            peer_id: field(packet, 36)?,
             seeding: *field::<8>(packet, 64)? == [0; 8],
             completed: event == 1,
             stopped: event == 3,
@@ -216,14 +213,12 @@ mod tests {
     fn fields_of_an_announce() {
         let mut bytes = packet(1, 98);
         bytes[16..36].copy_from_slice(b"info_hash_info_hash_");
-        bytes[36..56].copy_from_slice(b"-CC0001-abcdefghijkl");
         bytes[64] = 1; // left, far above 32 bits
         bytes[83] = 3;
         bytes[92..96].copy_from_slice(&[255; 4]);
         bytes[96..98].copy_from_slice(&[0x1a, 0xe1]);
         let said = Announce::parse(&bytes).unwrap();
         assert_eq!(said.info_hash, b"info_hash_info_hash_");
-        assert_eq!(said.peer_id, b"-CC0001-abcdefghijkl");
         assert!(!said.seeding && !said.completed && said.stopped);
         assert_eq!((said.numwant, said.port), (200, [0x1a, 0xe1]));
         bytes[64] = 0;

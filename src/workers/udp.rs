@@ -4,14 +4,14 @@
 //! hands it to the loop, gets it back with the replies, and sends them. The part in the middle stays with the one thread that owns
 //! the state, so there is nothing to lock. Each worker has one batch, which is either with it or with the loop: no queue can grow.
 
-use crate::limits::{UDP_BATCH, UDP_REQUEST_MAX, WORKER_STACK};
+use crate::limits::{UDP_BATCH, UDP_REQUEST_MAX, UDP_WORKERS_MAX, WORKER_STACK};
 use crate::sys::datagram::Batch;
 use crate::sys::socket::wait_readable;
 use crate::sys::waker::Waker;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 /// A batch on its way through the loop.
 pub struct Job {
@@ -27,7 +27,7 @@ pub struct Job {
 pub struct Pool {
     waker: Arc<Waker>,
     jobs: Receiver<Job>,
-    hand_over: Sender<Job>,
+    hand_over: SyncSender<Job>,
     back: Vec<SyncSender<Batch>>,
 }
 
@@ -37,7 +37,7 @@ impl Pool {
     /// # Errors
     /// The system has no descriptor to give.
     pub fn new() -> io::Result<Pool> {
-        let (hand_over, jobs) = channel();
+        let (hand_over, jobs) = sync_channel(UDP_WORKERS_MAX as usize);
         Ok(Pool { waker: Arc::new(Waker::new()?), jobs, hand_over, back: Vec::new() })
     }
 
@@ -94,7 +94,7 @@ struct Worker {
     index: usize,
     socket: Arc<OwnedFd>,
     waker: Arc<Waker>,
-    hand_over: Sender<Job>,
+    hand_over: SyncSender<Job>,
     back: Receiver<Batch>,
 }
 

@@ -175,6 +175,10 @@ impl Starter {
             self.scratch.write("allowed", lines.as_bytes());
             words.extend(["-w", "allowed"].map(OsString::from));
         }
+        if self.build.has("accesslist-black") && !self.list_given {
+            self.scratch.write("forbidden", b"");
+            words.extend(["-b", "forbidden"].map(OsString::from));
+        }
         if self.build.has("restrict-stats") && !self.blessings_given {
             let client = if self.address.is_ipv4() { "127.0.0.1" } else { "::1" };
             words.extend(["-A", client].map(OsString::from));

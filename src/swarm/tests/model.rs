@@ -221,12 +221,12 @@ fn play<const N: usize>(steps: &[Step], name: fn(u64) -> InfoHash) {
             Step::Burst(t, p, n, what) => (p..p + n).for_each(|p| announce(t, p, what)),
             Step::Many(t, n) => (t..t + n).for_each(|t| announce(t, (t % 5) as u32, super::SEED)),
             Step::Stop(t, p) => {
-                let found = swarms.stop(now, &name(t), &peer(p));
+                let found = swarms.stop(&name(t), &peer(p));
                 assert_eq!(found, model.stop(name(t), peer(p)));
             }
             Step::StopMany(t, p, n) => {
                 for p in p..p + n {
-                    let found = swarms.stop(now, &name(t), &peer(p));
+                    let found = swarms.stop(&name(t), &peer(p));
                     assert_eq!(found, model.stop(name(t), peer(p)));
                 }
             }

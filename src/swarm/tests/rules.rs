@@ -89,7 +89,7 @@ fn a_download_counts_once_per_peer_and_only_for_seeders<const N: usize>() {
         assert!(!newly(START + 3, LEECH));
         assert!(!newly(START + 4, DONE));
         // A peer that left and came back is a new one.
-        assert!(swarms.stop(START + 5, &hash, &who).unwrap().0);
+        assert!(swarms.stop(&hash, &who).unwrap().0);
         let (announced, torrent) = swarms.announce(START + 5, &hash, &who, DONE);
         assert!(announced.newly_completed);
         assert_eq!(torrent.counts().downloaded, 2);
@@ -103,13 +103,13 @@ fn a_stop_removes_without_cleaning<const N: usize>() {
     for peers in [3, 100, 1000] {
         let (mut swarms, hash) = swarm_of::<N>(peers);
         let seeders = peers.div_ceil(3);
-        assert_eq!(swarms.stop(START, &spread(2), &peer(0)), None);
+        assert_eq!(swarms.stop(&spread(2), &peer(0)), None);
         let left = counts(seeders - 1, peers - seeders, 0);
-        assert_eq!(swarms.stop(START + 100, &hash, &peer(0)), Some((true, left)));
-        assert_eq!(swarms.stop(START + 100, &hash, &peer(0)), Some((false, left)));
+        assert_eq!(swarms.stop(&hash, &peer(0)), Some((true, left)));
+        assert_eq!(swarms.stop(&hash, &peer(0)), Some((false, left)));
         assert_eq!(minute_of(&swarms, &hash), Some(START));
         for n in 1..peers {
-            swarms.stop(START, &hash, &peer(n));
+            swarms.stop(&hash, &peer(n));
         }
         assert_eq!(swarms.totals(), Totals { torrents: 1, peers: 0, seeders: 0 });
     }
@@ -122,7 +122,7 @@ fn the_stored_minute_follows_announces_and_cleanings<const N: usize>() {
     assert_eq!(minute_of(&swarms, &hash), Some(START + 10));
     swarms.scrape(START + 12, &hash);
     assert_eq!(minute_of(&swarms, &hash), Some(START + 12));
-    swarms.stop(START + 12, &hash, &peer(0));
+    swarms.stop(&hash, &peer(0));
     tend_all(&mut swarms, START + 12);
     assert_eq!(minute_of(&swarms, &hash), Some(START + 12), "not yet a minute later");
     tend_all(&mut swarms, START + 13);

@@ -89,7 +89,7 @@ fn a_walk_over_peers_visits_all_that_stay_once() {
             }
             for _ in 0..20.min(slice) {
                 for t in [2, 3, 5] {
-                    swarms.stop(START, &crowded(t.into()), &lone(20_000 * t + gone));
+                    swarms.stop(&crowded(t.into()), &lone(20_000 * t + gone));
                     swarms.announce(START, &crowded(t.into()), &lone(20_000 * t + 6001 + gone), LEECH);
                 }
                 gone = (gone + 2) % 6000;

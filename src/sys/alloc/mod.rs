@@ -2,12 +2,13 @@
 //!
 //! A tracker holds tens of millions of small arrays that grow, shrink and go. A general allocator either keeps what
 //! they leave behind or, in one call that happens to be the unlucky one, trims for many milliseconds. Here each call
-//! does a bounded piece of work: at most one span of 64 KiB, or one slice of a big object, goes back to the system.
+//! does a bounded piece of work: no more goes back to the system than the chunks of 16 KiB that an object filled, or one
+//! slice of a big object.
 //!
-//! Up to 32 KiB an object lives in a span, among objects of its size class and without a header of its own
-//! (`spans`). Anything bigger is a mapping of its own (`pages`). The layout alone tells which of the two.
+//! Up to 128 KiB an object lives in a heap of regions, without a header of its own (`heap`). Anything bigger is a mapping of
+//! its own (`pages`). The layout alone tells which of the two. Where the system gives no more, there is a `reserve`.
 //!
-//! One spin lock guards it all, since one thread does nearly all the allocating; system calls that give memory back are made
+//! One spin lock guards it all, since one thread does nearly all the allocating; slices of big objects are given back
 //! outside of it. Nothing in here panics or allocates: out of memory is a null pointer.
 
 mod heap;
@@ -65,7 +66,7 @@ impl Allocator {
 
     /// Whether memory has run out but for a rest that is kept for what goes on without growing.
     pub fn is_short(&self) -> bool {
-        reserve::is_broken() && self.with(|inner| inner.heap.free_bytes()) < REST
+        reserve::is_broken() && !reserve::mend() && self.with(|inner| inner.heap.free_bytes()) < REST
     }
 
     /// Runs `work` under the lock. It must neither panic nor come back here.

@@ -30,7 +30,16 @@ pub(super) fn release() -> bool {
     start != 0
 }
 
-/// Whether the system has refused memory since the start.
+/// Holds the reserve again, if the system has memory again. False if it has not.
+#[cold]
+pub(super) fn mend() -> bool {
+    hold();
+    let held = HELD.load(Ordering::Relaxed) != 0;
+    BROKEN.store(!held, Ordering::Relaxed);
+    held
+}
+
+/// Whether the system has refused memory, and no reserve is held for the next time.
 pub(super) fn is_broken() -> bool {
     BROKEN.load(Ordering::Relaxed)
 }
