@@ -14,7 +14,7 @@ fuzz_target!(|data: &[u8]| {
         let mut request = [b"GET /", request, b"\r\n\r\n"].concat();
         let mut out = Vec::new();
         if let Answer::InSlices(mut page) = tracker.handle_http(now, &[1, 2, 3, 4], &mut request, &mut out) {
-            while !page.slice(tracker.swarms(), &mut out) {}
+            while !page.slice(&mut tracker, &mut out) {}
         }
         tracker.tend(now);
     }
