@@ -111,8 +111,11 @@ pub const GATHER_RATE: f64 = 12_000.0;
 /// How long it lets them gather.
 pub const GATHER_WAIT: Duration = Duration::from_micros(150);
 
-/// Requests that have to come meanwhile for it to have been worth it.
+/// Requests that have to come meanwhile on average for it to have been worth it,
 pub const GATHER_LEAST: u32 = 2;
+
+/// and how often it waits before it judges.
+pub const GATHER_TRIES: u32 = 4;
 
 /// Over how long the rate is measured, and for how long nothing is gathered where it was not worth it.
 pub const GATHER_WINDOW: Duration = Duration::from_millis(10);
