@@ -27,6 +27,9 @@ pub const SWARM_PAGE_MAX: usize = 18;
 /// Time between two steps of such a walk, so that it takes a small share of the processor.
 pub const WALK_PACE: Duration = Duration::from_millis(4);
 
+/// Torrents and pages of peers cleaned in one step of such a walk.
+pub const WALK_SLICE: usize = 2000;
+
 /// Bytes of a line of a state file that are looked at; it has some 60.
 pub const STATE_LINE_MAX: u64 = 1024;
 
@@ -175,9 +178,6 @@ pub const EVENTS_A_TURN: usize = 256;
 
 /// Networks in each table of the busiest ones (as the original).
 pub const NETWORKS_LISTED: usize = 128;
-
-/// Torrents and pages of peers cleaned in one step of the walk in which peers and torrents leave.
-pub const WALK_SLICE: usize = 2000;
 
 /// Networks that are counted at once for the table of the busiest ones, some 20 bytes each; where there are more, the peers are
 /// walked again for the others.

@@ -10,7 +10,6 @@ pub mod file;
 
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::ops::BitOr;
 
 use ipnet::IpNet;
 
@@ -68,14 +67,6 @@ impl Permissions {
     /// Whether all of `wanted` are in this set.
     pub fn contains(self, wanted: Self) -> bool {
         self.0 & wanted.0 == wanted.0
-    }
-}
-
-impl BitOr for Permissions {
-    type Output = Self;
-
-    fn bitor(self, other: Self) -> Self {
-        Self(self.0 | other.0)
     }
 }
 

@@ -43,7 +43,7 @@ impl Budget {
         self.eased |= bytes > 0;
     }
 
-    /// Whether one that asks for so many bytes must not get them before those who wait.
+    /// Whether one that asks for so many bytes may have them now, though others may be waiting: large answers pass by nobody.
     fn has_its_turn(&self, bytes: usize) -> bool {
         is_small(bytes) || self.waiting.is_empty()
     }

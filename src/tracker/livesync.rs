@@ -94,7 +94,8 @@ mod tests {
         let reader = if N == 4 { "10.0.0.3/32" } else { "::ffff:10.0.0.3/128" };
         tracker.bless(vec![
             (believed.parse().unwrap(), Permissions::SYNC),
-            (reader.parse().unwrap(), Permissions::STATS | Permissions::PROXY),
+            (reader.parse().unwrap(), Permissions::STATS),
+            (reader.parse().unwrap(), Permissions::PROXY),
         ]);
         tracker
     }

@@ -124,7 +124,7 @@ mod tests {
         assert!(start.elapsed() >= Duration::from_micros(200));
 
         let (near, _far) = std::os::unix::net::UnixStream::pair().unwrap();
-        poller.add(near.as_fd(), 7, Interest::BOTH).unwrap();
+        poller.add(near.as_fd(), 7, Interest { read: true, write: true }).unwrap();
         for timeout in [None, Some(Duration::MAX)] {
             poller.wait(&mut events, timeout).unwrap();
             assert_eq!(events, [Event { token: 7, readable: false, writable: true, hangup: false }]);

@@ -31,8 +31,6 @@ impl Interest {
     pub const READ: Interest = Interest { read: true, write: false };
     /// Room to write.
     pub const WRITE: Interest = Interest { read: false, write: true };
-    /// Either.
-    pub const BOTH: Interest = Interest { read: true, write: true };
 }
 
 /// What a wait found out about one descriptor.

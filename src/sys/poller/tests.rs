@@ -43,7 +43,7 @@ fn interest_changes() {
     far.write_all(b"x").unwrap();
     poller.add(near.as_fd(), 1, Interest::WRITE).unwrap();
     assert_eq!(wait(&mut poller, LONG), [Event { token: 1, readable: false, writable: true, hangup: false }]);
-    poller.modify(near.as_fd(), 2, Interest::BOTH).unwrap();
+    poller.modify(near.as_fd(), 2, Interest { read: true, write: true }).unwrap();
     assert_eq!(wait(&mut poller, LONG), [Event { token: 2, readable: true, writable: true, hangup: false }]);
     poller.modify(near.as_fd(), 3, Interest::NONE).unwrap();
     assert_eq!(wait(&mut poller, AT_ONCE), []);
