@@ -153,7 +153,7 @@ impl Places {
 /// One worker, and replies as long as those of the others.
 fn aquatic_config(port: u16) -> String {
     format!(
-        "socket_workers = 1\nlog_level = \"error\"\n[network]\nuse_ipv6 = false\naddress_ipv4 = \"127.0.0.1:{port}\"\n\
+        "socket_workers = 1\nlog_level = \"error\"\n[network]\naddress = \"127.0.0.1:{port}\"\n\
          socket_recv_buffer_size = 8000000\n[protocol]\nmax_response_peers = 200\nmax_scrape_torrents = 75\n\
          [access_list]\nmode = \"off\"\n"
     )
