@@ -355,7 +355,7 @@ fn count_near(ranks: &[u64], guess: usize, rank: u64) -> Option<usize> {
 ///
 /// A guess by interpolation, then steps of growing width from there until the place is between two of them, then halves.
 /// Keys that are spread evenly are found next to the guess; others cost twice a binary search at most.
-fn seek<'a, K: Key + 'a>(
+pub(super) fn seek<'a, K: Key + 'a>(
     len: usize,
     (low, high): (u64, u64),
     key: &K,

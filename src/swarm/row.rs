@@ -2,7 +2,7 @@
 //!
 //! The length lives beside the slice where its owner has bytes to spare, so these are functions over both.
 
-use super::directory::Key;
+use super::directory::seek;
 use super::endpoint::{Endpoint, Stored};
 use crate::limits::PEER_TIMEOUT_MINUTES;
 
@@ -15,11 +15,7 @@ pub(super) struct Kept {
 
 /// Where the peer is, or where it would go.
 pub(super) fn find<const N: usize>(row: &[Stored<N>], peer: &Endpoint<N>) -> Result<usize, usize> {
-    let rank = peer.rank();
-    row.binary_search_by(|stored| {
-        let order = stored.endpoint.rank().cmp(&rank);
-        order.then_with(|| stored.endpoint.cmp(peer))
-    })
+    seek(row.len(), (0, u64::MAX), peer, |at| &row[at].endpoint)
 }
 
 /// Drops the peers of a row whose ages are known at `base` and which are too old at `now`.
