@@ -184,6 +184,16 @@ impl<P: Page> Directory<P> {
         (&leaves[leaf.min(last)].page, leaf <= last)
     }
 
+    /// The number of the page behind the one at a number; behind the last comes the first.
+    pub(super) fn next_number(&self, number: usize) -> usize {
+        let (shelf, leaf) = (number / SHELF_MAX, number % SHELF_MAX + 1);
+        match (self.shelves[shelf].leaves.len() > leaf, self.shelves.len() > shelf + 1) {
+            (true, _) => number + 1,
+            (false, true) => (shelf + 1) * SHELF_MAX,
+            (false, false) => 0,
+        }
+    }
+
     /// All pages in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &P> {
         let leaves = self.shelves.iter().flat_map(|shelf| &shelf.leaves);

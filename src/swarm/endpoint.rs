@@ -165,7 +165,8 @@ mod tests {
             sixteenths
         };
         let four = ranks(|n| Endpoint { address: (0x0a00_0000 + n).to_be_bytes(), port: [26, 225] }.rank());
-        let six = ranks(|n| Endpoint { address: (0x2001 << 112 | u128::from(n)).to_be_bytes(), port: [26, 225] }.rank());
+        let six =
+            ranks(|n| Endpoint { address: (0x2001 << 112 | u128::from(n)).to_be_bytes(), port: [26, 225] }.rank());
         let ports = ranks(|n| Endpoint { address: [10, 0, 0, 1], port: (n as u16).to_be_bytes() }.rank());
         for shares in [four, six, ports] {
             assert!(shares.iter().all(|share| (60..140).contains(share)), "{shares:?}");
