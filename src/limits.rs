@@ -118,10 +118,10 @@ pub const GATHER_BEAT: Duration = Duration::from_micros(400);
 pub const GATHER_LEAST: Duration = Duration::from_micros(40);
 
 /// Over how long the rate is measured.
-pub const GATHER_WINDOW: Duration = Duration::from_millis(50);
+pub const GATHER_WINDOW: Duration = Duration::from_millis(20);
 
 /// Waiting slows clients down where only this share of the requests still comes,
-pub const GATHER_SLOWED: f64 = 0.85;
+pub const GATHER_SLOWED: f64 = 0.8;
 
 /// and that is left for a window, then for two, four and so on up to so many.
 pub const GATHER_REFRAIN_MAX: u32 = 32;

@@ -143,11 +143,11 @@ mod tests {
     }
 
     #[test]
-    fn those_who_wait_for_their_answers_are_not_slowed_down() {
+    fn those_who_wait_for_their_answers_are_hardly_slowed_down() {
         for window in [1, 4, 16, 64] {
             let (most, _) = play_closed(window, false);
             let (all, _) = play_closed(window, true);
-            assert!(f64::from(all) > f64::from(most) * 0.92, "{window} in flight: {all} of {most}");
+            assert!(f64::from(all) > f64::from(most) * 0.8, "{window} in flight: {all} of {most}");
         }
     }
 
