@@ -9,7 +9,6 @@ mod delivery;
 mod http;
 mod journal;
 mod livesync;
-mod pace;
 mod udp;
 
 use crate::features::accesslist::Loader;
@@ -20,6 +19,7 @@ use crate::sys::poller::{Event, Interest, Poller};
 use crate::sys::signals::{Signal, Signals};
 use crate::sys::syslog::SystemLog;
 use crate::tracker::{Now, Tracker};
+use crate::workers::pace::Pace;
 use connections::{Connections, Name};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -93,7 +93,7 @@ pub struct Server<const N: usize> {
     accepting_from: Option<Duration>,
     udp: udp::Service,
     cluster: Option<Cluster>,
-    pace: pace::Pace,
+    pace: Pace,
     connections: Connections<N>,
     answers: answers::Answers<N>,
     journal: journal::Journal,
@@ -126,7 +126,7 @@ impl<const N: usize> Server<N> {
         for (index, listener) in sockets.listeners.iter().enumerate() {
             poller.add(listener.as_fd(), Token::Listener(index).to_bits(), Interest::READ)?;
         }
-        let udp = udp::Service::new::<N>(sockets.udp, |index, socket| {
+        let udp = udp::Service::new::<N>(clock, sockets.udp, |index, socket| {
             poller.add(socket, Token::Udp(index).to_bits(), Interest::READ)
         })?;
         poller.add(udp.workers().waker().as_fd(), Token::Workers.to_bits(), Interest::READ)?;
@@ -148,7 +148,7 @@ impl<const N: usize> Server<N> {
             accepting_from: None,
             udp,
             cluster: sockets.cluster,
-            pace: pace::Pace::default(),
+            pace: Pace::default(),
             connections: Connections::default(),
             answers,
             journal: journal::Journal::new(log),
@@ -210,12 +210,8 @@ impl<const N: usize> Server<N> {
         }
         self.tell_cluster(now);
         self.tracker.tend(now);
-        if let Some(until) = self.pace.after_turn(now.up, served.requests, served.drained)
-            && !self.answers.is_busy()
-            && let Some(rest) = pace::Pace::rest(until, self.clock.now())
-        {
-            std::thread::sleep(rest);
-        }
+        let drained = served.drained && !self.answers.is_busy();
+        self.pace.after_turn(&self.clock, now.up, served.requests, drained);
         Ok(true)
     }
 

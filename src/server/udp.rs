@@ -1,6 +1,7 @@
 //! UDP sockets: received, answered and sent in batches, by the loop itself or through workers.
 
 use crate::limits::{UDP_BATCH, UDP_BATCHES_A_TURN, UDP_REQUEST_MAX, UDP_WORKERS_MAX};
+use crate::sys::clock::Clock;
 use crate::sys::datagram::Batch;
 use crate::tracker::{Now, Tracker};
 use crate::wire::address::from_ip;
@@ -41,10 +42,11 @@ impl Service {
     /// # Errors
     /// A socket cannot be watched, or a worker not be started.
     pub(super) fn new<const N: usize>(
+        clock: Clock,
         sockets: Vec<(OwnedFd, u32)>,
         mut watch: impl FnMut(usize, BorrowedFd<'_>) -> io::Result<()>,
     ) -> io::Result<Service> {
-        let mut workers = Pool::new()?;
+        let mut workers = Pool::new(clock)?;
         let mut own = Vec::new();
         for (socket, threads) in sockets {
             if threads == 0 {

@@ -1,4 +1,6 @@
 //! Helper threads. They own no tracker state: messages in, messages out, bounded.
+//! [`pace`] is the loop's as well.
 
+pub mod pace;
 pub mod press;
 pub mod udp;

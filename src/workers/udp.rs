@@ -1,10 +1,12 @@
 //! Threads that receive and send datagrams for the loop (`listen.udp.workers`).
 //!
 //! Nine tenths of a UDP announce is the kernel's work of receiving and sending. A worker does this for a batch: it receives one,
-//! hands it to the loop, gets it back with the replies, and sends them. The part in the middle stays with the one thread that owns
+//! hands it to the loop, gets it back with the replies, and sends them; under load it lets requests gather, as the loop does. The part in the middle stays with the one thread that owns
 //! the state, so there is nothing to lock. Each worker has one batch, which is either with it or with the loop: no queue can grow.
 
+use super::pace::Pace;
 use crate::limits::{UDP_BATCH, UDP_REQUEST_MAX, UDP_WORKERS_MAX, WORKER_STACK};
+use crate::sys::clock::Clock;
 use crate::sys::datagram::Batch;
 use crate::sys::socket::wait_readable;
 use crate::sys::waker::Waker;
@@ -25,6 +27,7 @@ pub struct Job {
 
 /// All workers of all sockets.
 pub struct Pool {
+    clock: Clock,
     waker: Arc<Waker>,
     jobs: Receiver<Job>,
     hand_over: SyncSender<Job>,
@@ -36,9 +39,9 @@ impl Pool {
     ///
     /// # Errors
     /// The system has no descriptor to give.
-    pub fn new() -> io::Result<Pool> {
+    pub fn new(clock: Clock) -> io::Result<Pool> {
         let (hand_over, jobs) = sync_channel(UDP_WORKERS_MAX as usize);
-        Ok(Pool { waker: Arc::new(Waker::new()?), jobs, hand_over, back: Vec::new() })
+        Ok(Pool { clock, waker: Arc::new(Waker::new()?), jobs, hand_over, back: Vec::new() })
     }
 
     /// Starts a worker for a socket; replies have at most `reply_bytes`.
@@ -49,6 +52,7 @@ impl Pool {
         let (give_back, back) = sync_channel(1);
         let worker = Worker {
             index: self.back.len(),
+            clock: self.clock,
             socket,
             waker: Arc::clone(&self.waker),
             hand_over: self.hand_over.clone(),
@@ -92,6 +96,7 @@ impl Pool {
 
 struct Worker {
     index: usize,
+    clock: Clock,
     socket: Arc<OwnedFd>,
     waker: Arc<Waker>,
     hand_over: SyncSender<Job>,
@@ -101,7 +106,9 @@ struct Worker {
 impl Worker {
     /// Works until the loop is gone.
     fn run(self, mut batch: Batch) {
+        let mut pace = Pace::default();
         loop {
+            let up = self.clock.now();
             // an error here is news of an earlier reply that did not arrive, and gone with the telling
             let received = batch.receive(self.socket.as_fd()).unwrap_or(0);
             if received == 0 {
@@ -119,6 +126,7 @@ impl Worker {
                 Err(_) => return,
             }
             batch.send(self.socket.as_fd());
+            pace.after_turn(&self.clock, up, received as u32, !batch.is_full());
         }
     }
 }

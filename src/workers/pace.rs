@@ -1,13 +1,14 @@
 //! When to wait a little although more could come at once.
 //!
-//! At some ten thousand requests a second waking up costs more than answering: the loop would sleep and wake for every single one. So once
-//! the sockets are drained under load, it lets some requests gather before it looks again. That is less than anybody notices. A request
+//! At some ten thousand requests a second waking up costs more than answering: the loop, or a worker, would sleep and wake for every single
+//! one. So once the sockets are drained under load, it lets some requests gather before it looks again. That is less than anybody notices. A request
 //! that comes alone is answered at once.
 //!
 //! Those who send their next request only when they have their answer would be slowed down for nothing. They give themselves away: of them fewer
 //! come while the loop waits. So the rate is measured without waiting first, and if it falls by the waiting, that is left for a while.
 
 use crate::limits::{GATHER_BEAT, GATHER_LEAST, GATHER_RATE, GATHER_REFRAIN_MAX, GATHER_SLOWED, GATHER_WINDOW};
+use crate::sys::clock::Clock;
 use std::time::Duration;
 
 /// What is done in a window of time, by what was seen in those before. Rates are requests a second.
@@ -23,7 +24,7 @@ enum Mode {
 
 /// Watches how fast requests come.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub struct Pace {
     mode: Mode,
     /// For how many windows to refrain from waiting when it turns out the next time that it slows clients down: twice as many each time.
     refrain: u32,
@@ -39,8 +40,17 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// Takes note of a turn that began at `up`, and tells when the next one may look for requests, if not at once.
-    pub(super) fn after_turn(&mut self, up: Duration, requests: u32, drained: bool) -> Option<Duration> {
+    /// Takes note of a turn that began at `up`, and waits as long as is worth it before the next.
+    pub fn after_turn(&mut self, clock: &Clock, up: Duration, requests: u32, drained: bool) {
+        if self.gathers(up, requests, drained)
+            && let Some(rest) = rest(up, clock.now())
+        {
+            std::thread::sleep(rest);
+        }
+    }
+
+    /// Whether requests are to gather after a turn that began at `up`.
+    fn gathers(&mut self, up: Duration, requests: u32, drained: bool) -> bool {
         self.requests = self.requests.saturating_add(requests);
         let passed = up.saturating_sub(self.window_start);
         if passed >= GATHER_WINDOW {
@@ -48,14 +58,7 @@ impl Pace {
             self.requests = 0;
             self.window_start = up;
         }
-        let gather = matches!(self.mode, Mode::Gather { .. }) && drained && requests > 0;
-        gather.then_some(up + GATHER_BEAT)
-    }
-
-    /// How long to wait at `up` until then: not at all where the turn took nearly that long, as a sleep costs time too.
-    pub(super) fn rest(until: Duration, up: Duration) -> Option<Duration> {
-        let rest = until.saturating_sub(up).min(GATHER_BEAT);
-        (rest >= GATHER_LEAST).then_some(rest)
+        matches!(self.mode, Mode::Gather { .. }) && drained && requests > 0
     }
 
     /// What to do in the next window, after one in which requests came at this rate.
@@ -78,6 +81,12 @@ impl Pace {
     }
 }
 
+/// What is left at `now` of the time between two looks, the last of which was at `up`; nothing where that is too little for a sleep.
+fn rest(up: Duration, now: Duration) -> Option<Duration> {
+    let rest = (up + GATHER_BEAT).saturating_sub(now).min(GATHER_BEAT);
+    (rest >= GATHER_LEAST).then_some(rest)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,8 +106,9 @@ mod tests {
             answered = requests;
             all += requests;
             turns += u32::from(requests > 0);
-            let until = pace.after_turn(start, requests, true);
-            now += until.and_then(|until| Pace::rest(until, now)).unwrap_or_default();
+            if pace.gathers(start, requests, true) {
+                now += rest(start, now).unwrap_or_default();
+            }
         }
         (all, turns)
     }
@@ -176,7 +186,7 @@ mod tests {
     fn undrained_sockets_are_not_waited_for() {
         let mut pace = Pace::default();
         for turn in 0..10_000 {
-            assert_eq!(pace.after_turn(Duration::from_micros(100) * turn, 64, false), None);
+            assert!(!pace.gathers(Duration::from_micros(100) * turn, 64, false));
         }
     }
 }
