@@ -53,7 +53,9 @@ pub struct Places {
     pub ours: Option<PathBuf>,
     pub other: Option<PathBuf>,
     pub keepalive: Option<PathBuf>,
-    /// A build of ours whose clock a file moves.
+    /// A build of ours that takes the times of its turns.
+    pub turns: Option<PathBuf>,
+    /// The same, with a clock that a file moves.
     pub clock: Option<PathBuf>,
     pub original: Option<PathBuf>,
     pub aquatic: Option<PathBuf>,
@@ -185,14 +187,13 @@ impl Server {
         Server::launch(command, cores, which, port, swarms)
     }
 
-    /// As [`start`](Self::start), the build whose clock is moved by a file.
-    pub fn start_with_clock(places: &Places, offset: &Path, swarms: &Swarms) -> Result<Server> {
+    /// As [`start`](Self::start), another build of ours, which these variables name files to.
+    pub fn start_with(places: &Places, program: &Path, variables: &[(&str, &Path)], swarms: &Swarms) -> Result<Server> {
         let port = sys::port_of(&UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?)?;
-        let program = places.clock.as_ref().ok_or("no build with a movable clock")?;
         let mut command = Command::new(program);
         let number = port.to_string();
         command.args(["-i", "127.0.0.1", "-p", &number, "-P", &number]);
-        command.env("OPENTRACKER_TEST_CLOCK", offset);
+        command.envs(variables.iter().copied());
         Server::launch(command, &places.server_cores, Which::Ours, port, swarms)
     }
 
