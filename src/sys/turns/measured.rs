@@ -127,6 +127,11 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_measured_where_no_file_is_named() {
+        assert!(Turns::from_environment().unwrap().0.is_none());
+    }
+
+    #[test]
     fn a_turn_is_in_the_file_at_once() {
         let path = std::env::temp_dir().join(format!("opentracker-turns-{}", std::process::id()));
         std::fs::write(&path, vec![0; size_of::<[Histogram; 2]>() - 1]).unwrap();

@@ -4,7 +4,7 @@
 
 #[cfg(any(test, opentracker_turns))]
 mod measured;
-#[cfg(any(test, not(opentracker_turns)))]
+#[cfg(not(opentracker_turns))]
 mod unmeasured;
 
 #[cfg(opentracker_turns)]
