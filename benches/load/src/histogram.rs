@@ -31,6 +31,11 @@ impl Histogram {
         histogram
     }
 
+    /// The same numbers of this one.
+    pub fn words(&self) -> impl Iterator<Item = u64> {
+        std::iter::once(self.longest).chain(self.buckets.iter().copied())
+    }
+
     pub fn add(&mut self, time: Duration) {
         let nanos = time.as_nanos() as u64;
         self.buckets[bucket(nanos)] += 1;

@@ -9,7 +9,7 @@ use crate::meter;
 use crate::packets::{Peer, Request};
 use crate::plan::Effort;
 use crate::random::{Choice, Random};
-use crate::servers::{Places, Result, Server};
+use crate::servers::{Places, Result, Server, Which};
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -26,6 +26,8 @@ const EXPIRED: i64 = 47 * 60;
 const KEPT_SHARE: u64 = 10;
 /// Two walks over all torrents are begun within that time.
 const EXPIRY_TIME: Duration = Duration::from_secs(270);
+/// Names the file.
+pub const VARIABLE: &str = "OPENTRACKER_TURNS";
 /// Bytes of a number in the file.
 const WORD: usize = size_of::<u64>();
 
@@ -84,12 +86,16 @@ fn grow(server: &mut Server, torrents: u64) -> Histogram {
     server.client.closed(WINDOW, Duration::from_secs(600), || new.next()).latency
 }
 
-/// Lets a tracker grow, and takes a full scrape of it.
+/// Lets a tracker grow, and takes a full scrape of it. The echo server gets the same announces, to see what turns of nothing but
+/// system calls take on this machine.
 pub fn growing(places: &Places, effort: Effort, growth: &mut Growth) -> Result<()> {
     let torrents = many(effort);
     let watch = Watch::new(places)?;
-    let program = places.turns.as_ref().ok_or("no build that takes the times of turns")?;
-    let mut server = Server::start_with(places, program, &[("OPENTRACKER_TURNS", &watch.0)], &alone(10_000))?;
+    let mut floor = Server::start_with(places, Which::Floor, &[(VARIABLE, &watch.0)], &alone(10_000))?;
+    grow(&mut floor, torrents);
+    growth.turns.push(watch.turns(format!("the echo server gets {torrents} announces"))?);
+    drop(floor);
+    let mut server = Server::start_with(places, Which::OursTimed, &[(VARIABLE, &watch.0)], &alone(10_000))?;
     watch.clear()?;
     grow(&mut server, torrents);
     growth.turns.push(watch.turns(format!("growing to {torrents} torrents"))?);
@@ -131,9 +137,8 @@ pub fn expiring(places: &Places, effort: Effort, growth: &mut Growth) -> Result<
     let offset = places.scratch.join("clock");
     fs::write(&offset, 0i64.to_le_bytes())?;
     let watch = Watch::new(places)?;
-    let program = places.clock.as_ref().ok_or("no build with a movable clock that takes the times of turns")?;
-    let variables: [(_, &Path); 2] = [("OPENTRACKER_TEST_CLOCK", &offset), ("OPENTRACKER_TURNS", &watch.0)];
-    let mut server = Server::start_with(places, program, &variables, &alone(10_000))?;
+    let variables: [(_, &Path); 2] = [("OPENTRACKER_TEST_CLOCK", &offset), (VARIABLE, &watch.0)];
+    let mut server = Server::start_with(places, Which::OursExpiring, &variables, &alone(10_000))?;
     let empty = meter::resident(server.process());
     grow(&mut server, torrents);
     let full = meter::resident(server.process()).saturating_sub(empty);
