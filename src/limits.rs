@@ -109,17 +109,20 @@ pub const WORKER_STACK: usize = 256 << 10;
 /// Requests a second from which on the loop lets them gather.
 pub const GATHER_RATE: f64 = 12_000.0;
 
-/// How long it lets them gather.
-pub const GATHER_WAIT: Duration = Duration::from_micros(150);
+/// How long after one look at the sockets comes the next, then. What was not drained or takes longer to answer is looked at without a wait.
+pub const GATHER_BEAT: Duration = Duration::from_micros(400);
 
-/// Requests that have to come meanwhile on average for it to have been worth it,
-pub const GATHER_LEAST: u32 = 2;
+/// The shortest wait that is worth the sleep, which costs some 30 us of processor time on a virtual machine.
+pub const GATHER_LEAST: Duration = Duration::from_micros(40);
 
-/// and how often it waits before it judges.
-pub const GATHER_TRIES: u32 = 4;
+/// Over how long the rate is measured.
+pub const GATHER_WINDOW: Duration = Duration::from_millis(20);
 
-/// Over how long the rate is measured, and for how long nothing is gathered where it was not worth it.
-pub const GATHER_WINDOW: Duration = Duration::from_millis(10);
+/// Waiting slows clients down where only this share of the requests still comes,
+pub const GATHER_SLOWED: f64 = 0.8;
+
+/// and that is left for a window, then for two, four and so on up to so many.
+pub const GATHER_REFRAIN_MAX: u32 = 32;
 
 // ---- live sync --------------------------------------------------------------------------------------------------
 

@@ -212,10 +212,11 @@ impl<const N: usize> Server<N> {
         self.tell_cluster(now);
         self.tracker.tend(now);
         turn.end();
-        if let Some(wait) = self.pace.after_turn(now.up, served.requests, served.drained)
+        if let Some(until) = self.pace.after_turn(now.up, served.requests, served.drained)
             && !self.answers.is_busy()
+            && let Some(rest) = pace::Pace::rest(until, self.clock.now())
         {
-            std::thread::sleep(wait);
+            std::thread::sleep(rest);
         }
         Ok(true)
     }

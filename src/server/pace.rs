@@ -2,47 +2,79 @@
 //!
 //! At some ten thousand requests a second waking up costs more than answering: the loop would sleep and wake for every single one. So once
 //! the sockets are drained under load, it lets some requests gather before it looks again. That is less than anybody notices. A request
-//! that comes alone is answered at once, and so are all where waiting turns out to gather nothing, as for a client that sends its
-//! next request only when it has its answer.
+//! that comes alone is answered at once.
+//!
+//! Those who send their next request only when they have their answer would be slowed down for nothing. They give themselves away: of them fewer
+//! come while the loop waits. So the rate is measured without waiting first, and if it falls by the waiting, that is left for a while.
 
-use crate::limits::{GATHER_LEAST, GATHER_RATE, GATHER_TRIES, GATHER_WAIT, GATHER_WINDOW};
+use crate::limits::{GATHER_BEAT, GATHER_LEAST, GATHER_RATE, GATHER_REFRAIN_MAX, GATHER_SLOWED, GATHER_WINDOW};
 use std::time::Duration;
 
+/// What is done in a window of time, by what was seen in those before. Rates are requests a second.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Mode {
+    /// Answer at once, for so many windows more before it is looked at whether the load is worth waiting.
+    AtOnce { refrain: u32 },
+    /// Let requests gather. Without that they came at this rate, or since then at a better one.
+    Gather { rate: f64 },
+    /// Answer at once, since fewer came: they gathered at this rate.
+    Compare { gathered: f64 },
+}
+
 /// Watches how fast requests come.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Pace {
+    mode: Mode,
+    /// For how many windows to refrain from waiting when it turns out the next time that it slows clients down: twice as many each time.
+    refrain: u32,
     window_start: Duration,
     /// Requests since then.
     requests: u32,
-    /// Whether they came fast enough in the last window, and waiting has been worth it in this one.
-    busy: bool,
-    /// Whether the loop waited before this turn.
-    waited: bool,
-    /// How often it waited in this window, and how many requests had gathered.
-    waits: u32,
-    gathered: u32,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Pace { mode: Mode::AtOnce { refrain: 0 }, refrain: 1, window_start: Duration::ZERO, requests: 0 }
+    }
 }
 
 impl Pace {
-    /// Takes note of a turn that began at `up`, and tells how long to wait before the next one looks for requests.
+    /// Takes note of a turn that began at `up`, and tells when the next one may look for requests, if not at once.
     pub(super) fn after_turn(&mut self, up: Duration, requests: u32, drained: bool) -> Option<Duration> {
         self.requests = self.requests.saturating_add(requests);
-        if std::mem::take(&mut self.waited) {
-            self.waits += 1;
-            self.gathered = self.gathered.saturating_add(requests);
-            if self.waits >= GATHER_TRIES && self.gathered < self.waits * GATHER_LEAST {
-                self.busy = false;
-            }
-        }
         let passed = up.saturating_sub(self.window_start);
         if passed >= GATHER_WINDOW {
-            self.busy = f64::from(self.requests) >= passed.as_secs_f64() * GATHER_RATE;
+            self.mode = self.next(f64::from(self.requests) / passed.as_secs_f64());
             self.requests = 0;
-            (self.waits, self.gathered) = (0, 0);
             self.window_start = up;
         }
-        self.waited = self.busy && drained && requests > 0;
-        self.waited.then_some(GATHER_WAIT)
+        let gather = matches!(self.mode, Mode::Gather { .. }) && drained && requests > 0;
+        gather.then_some(up + GATHER_BEAT)
+    }
+
+    /// How long to wait at `up` until then: not at all where the turn took nearly that long, as a sleep costs time too.
+    pub(super) fn rest(until: Duration, up: Duration) -> Option<Duration> {
+        let rest = until.saturating_sub(up).min(GATHER_BEAT);
+        (rest >= GATHER_LEAST).then_some(rest)
+    }
+
+    /// What to do in the next window, after one in which requests came at this rate.
+    fn next(&mut self, rate: f64) -> Mode {
+        match self.mode {
+            Mode::AtOnce { refrain: left @ 1.. } => Mode::AtOnce { refrain: left - 1 },
+            Mode::Gather { rate: before } if rate < before * GATHER_SLOWED => Mode::Compare { gathered: rate },
+            Mode::Compare { gathered } if gathered < rate * GATHER_SLOWED => {
+                let refrain = self.refrain;
+                self.refrain = (2 * refrain).min(GATHER_REFRAIN_MAX);
+                Mode::AtOnce { refrain }
+            }
+            _ if rate < GATHER_RATE => Mode::AtOnce { refrain: 0 },
+            Mode::Gather { rate: before } => {
+                self.refrain = 1;
+                Mode::Gather { rate: rate.max(before) }
+            }
+            Mode::AtOnce { .. } | Mode::Compare { .. } => Mode::Gather { rate },
+        }
     }
 }
 
@@ -50,39 +82,94 @@ impl Pace {
 mod tests {
     use super::*;
 
-    /// Plays a second of requests that come `every` so often; gives the waits and the turns.
-    fn play(every: Duration, closed_loop: bool) -> (u32, u32) {
+    const TIME: Duration = Duration::from_secs(5);
+
+    /// Plays five seconds of requests of which each takes 5 us to answer. Gives how many were answered, and in how many turns.
+    ///
+    /// `arrivals` is given the time and the requests answered just now, and tells how many have come.
+    fn play(mut arrivals: impl FnMut(Duration, u32) -> u32) -> (u32, u32) {
         let mut pace = Pace::default();
-        let (mut now, mut next, mut waits, mut turns) = (Duration::ZERO, Duration::ZERO, 0, 0);
-        while now < Duration::from_secs(1) {
-            now = now.max(next);
+        let (mut now, mut all, mut turns, mut answered) = (Duration::ZERO, 0, 0, 0);
+        while now < TIME {
+            let start = now;
+            let requests = arrivals(now, answered);
+            now += Duration::from_micros(1) + Duration::from_micros(5) * requests;
+            answered = requests;
+            all += requests;
+            turns += u32::from(requests > 0);
+            let until = pace.after_turn(start, requests, true);
+            now += until.and_then(|until| Pace::rest(until, now)).unwrap_or_default();
+        }
+        (all, turns)
+    }
+
+    fn open(every: Duration) -> (u32, u32) {
+        let mut next = Duration::ZERO;
+        play(|now, _| {
             let mut requests = 0;
             while next <= now {
                 requests += 1;
-                next = if closed_loop { now + every } else { next + every };
+                next += every;
             }
-            turns += 1;
-            if let Some(wait) = pace.after_turn(now, requests, true) {
-                waits += 1;
-                now += wait;
-            }
-        }
-        (waits, turns)
+            requests
+        })
     }
 
     #[test]
     fn requests_gather_only_under_load() {
-        let (waits, turns) = play(Duration::from_micros(50), false);
-        assert!(waits > 5000 && turns < 8000, "20,000 a second: {waits} waits in {turns} turns");
-        let (waits, turns) = play(Duration::from_micros(8), false);
-        assert!(waits > 5000 && turns < 8500, "120,000 a second: {waits} waits in {turns} turns");
-        assert_eq!(play(Duration::from_micros(500), false).0, 0, "2,000 a second are answered one by one");
+        // in the first window nothing gathers, so that takes a thousand turns alone
+        let (all, turns) = open(Duration::from_micros(50));
+        assert!(all > 99_900 && turns < 15_000, "20,000 a second: {turns} turns");
+        let (all, turns) = open(Duration::from_micros(8));
+        assert!(all > 620_000 && turns < 20_000, "125,000 a second: {turns} turns");
+        let (all, turns) = open(Duration::from_micros(500));
+        assert_eq!(all, turns, "2,000 a second are answered one by one");
     }
 
     #[test]
-    fn nothing_is_gained_by_waiting_for_one_who_waits_for_us() {
-        let (waits, turns) = play(Duration::from_micros(50), true);
-        assert!(waits * 30 < turns, "{waits} waits in {turns} turns");
+    fn load_that_comes_and_goes_gathers_all_the_same() {
+        let mut next = Duration::ZERO;
+        let (all, turns) = play(|now, _| {
+            let mut requests = 0;
+            while next <= now {
+                requests += 1;
+                // between 20,000 and 40,000 a second, and back
+                let swing = (now.as_millis() % 1000).abs_diff(500) as u32;
+                next += Duration::from_nanos(50_000 - u64::from(swing) * 50);
+            }
+            requests
+        });
+        assert!(turns * 3 < all, "{all} requests in {turns} turns");
+    }
+
+    #[test]
+    fn those_who_wait_for_their_answers_are_hardly_slowed_down() {
+        for window in [1, 4, 16, 64] {
+            let (most, _) = play_closed(window, false);
+            let (all, _) = play_closed(window, true);
+            assert!(f64::from(all) > f64::from(most) * 0.8, "{window} in flight: {all} of {most}");
+        }
+    }
+
+    /// So many in flight, each sent 20 us after the answer to the one before; or with the pace left out of it.
+    fn play_closed(window: u32, paced: bool) -> (u32, u32) {
+        let mut ready = (Duration::ZERO, window);
+        let mut arrivals = move |now: Duration, answered: u32| {
+            if answered > 0 {
+                ready = (now + Duration::from_micros(20), answered);
+            }
+            if ready.0 <= now { std::mem::take(&mut ready.1) } else { 0 }
+        };
+        if paced {
+            return play(arrivals);
+        }
+        let (mut now, mut all, mut answered) = (Duration::ZERO, 0, 0);
+        while now < TIME {
+            answered = arrivals(now, answered);
+            now += Duration::from_micros(1) + Duration::from_micros(5) * answered;
+            all += answered;
+        }
+        (all, 0)
     }
 
     #[test]

@@ -1,12 +1,11 @@
 //! The choice of peers for a reply: distinct, every one equally likely, drawn anew for each reply.
 
-use super::crowd::{Crowd, LEAF_MAX};
+use super::crowd::{Crowd, LEAF_MAX, PeerPage};
 use super::directory::Page;
 use super::endpoint::{Endpoint, Stored};
 use super::peers::{Few, Peers, ROW_MAX};
 use super::random::Random;
 use crate::limits::NUMWANT_MAX;
-use static_assertions::const_assert;
 use std::hint::select_unpredictable;
 
 /// A crowd is drawn from by lot if it has this many times the peers wanted; below that, repeated lots would be many.
@@ -15,13 +14,14 @@ const DRAW_CROWDED: usize = 4;
 /// Lots for each peer wanted that are worth it; where more places than that are empty, all pages are looked through.
 const DRAW_TRIES: usize = 64;
 
-/// Places of the table that remembers which lots were drawn. Never more than half full.
-const TABLE: usize = 512;
+/// Bits by which pages are told apart that nobody was taken from.
+const PAGE_BITS: usize = 1024;
 
 /// Lots drawn at a time: so many that the waits for memory overlap, so few that not many are drawn in vain.
 const LOTS: usize = 64;
 
-const_assert!(NUMWANT_MAX * 2 <= TABLE);
+/// Peers that are taken from one place: most of the time goes into memory that is not in the cache.
+const RUN: usize = 4;
 
 /// Where chosen peers go: leechers from the front, seeders behind them, in any order.
 struct Reply<'a> {
@@ -113,8 +113,8 @@ fn from_crowd<const N: usize>(crowd: &Crowd<N>, minute: u32, wanted: usize, rand
     }
 }
 
-/// Draws places at random, whether somebody is there or not, until enough peers are found. As every place is equally
-/// likely, every peer is.
+/// Draws places at random, whether somebody is there or not, and takes a run of peers from each until there are enough. As every
+/// place is equally likely, every peer is: it has as many others before it that would bring it along.
 ///
 /// Many lots turn out empty and most lie in memory that is not in the cache, so they are drawn by the dozen and sifted in
 /// passes without branches: a processor neither guesses which are empty nor waits for one before it asks for the next.
@@ -130,34 +130,66 @@ fn draw<const N: usize>(
     let mut left = wanted;
     let (page, _) = crowd.pages.page_at(0);
     let mut lots = [(page, 0); LOTS];
-    let mut peers = [(Stored::EMPTY, 0); LOTS];
     while left > 0 {
         let mut some = 0;
-        for _ in 0..LOTS.min(2 * left + 4) {
+        for _ in 0..LOTS.min(2 * left.div_ceil(RUN) + 4) {
             let place = random.below(places.into()) as u32;
             let (page, there) = crowd.pages.page_at(place as usize / LEAF_MAX);
             lots[some] = (page, place);
             some += usize::from(there & (place as usize % LEAF_MAX < page.len()));
         }
         let mut alive = 0;
-        for (page, place) in &lots[..some] {
-            let (stored, is_alive) = page.peer_at(*place as usize % LEAF_MAX, minute);
-            peers[alive] = (stored, *place);
+        for lot in 0..some {
+            let (page, place) = lots[lot];
+            let (_, is_alive) = page.peer_at(place as usize % LEAF_MAX, minute);
+            lots[alive] = (page, place);
             alive += usize::from(is_alive);
         }
-        for (stored, place) in &peers[..alive] {
-            if left > 0 && drawn.add(*place) {
+        for (page, place) in &lots[..alive] {
+            if left == 0 {
+                return;
+            }
+            run(crowd, page, *place, minute, &mut left, &mut drawn, reply);
+        }
+    }
+}
+
+/// Takes the peer at a place and those who come next, all in a circle, but for those who were taken before.
+fn run<'a, const N: usize>(
+    crowd: &'a Crowd<N>,
+    mut page: &'a PeerPage<N>,
+    place: u32,
+    minute: u32,
+    left: &mut usize,
+    drawn: &mut Drawn,
+    reply: &mut Reply,
+) {
+    let (mut number, mut from) = (place as usize / LEAF_MAX, place as usize % LEAF_MAX);
+    let mut more = RUN;
+    loop {
+        let is_new = drawn.enter(number);
+        for (slot, stored) in page.alive(minute, from) {
+            let place = (number * LEAF_MAX + slot) as u32;
+            if is_new || !drawn.has(place) {
+                drawn.take(place);
                 reply.put(stored);
-                left -= 1;
+                *left -= 1;
+            }
+            more -= 1;
+            if more == 0 || *left == 0 {
+                return;
             }
         }
+        number = crowd.pages.next_number(number);
+        page = crowd.pages.page_at(number).0;
+        from = 0;
     }
 }
 
 /// Looks at all peers in order and takes each with the chance that makes all equally likely (Knuth's algorithm S).
 fn pick<const N: usize>(crowd: &Crowd<N>, minute: u32, mut wanted: usize, random: &mut Random, reply: &mut Reply) {
     let mut there = crowd.heads.all() as usize;
-    for peer in crowd.pages.iter().flat_map(|page| page.alive(minute)) {
+    for (_, peer) in crowd.pages.iter().flat_map(|page| page.alive(minute, 0)) {
         if wanted == there || random.below(there as u64) < wanted as u64 {
             reply.put(peer);
             wanted -= 1;
@@ -169,28 +201,33 @@ fn pick<const N: usize>(crowd: &Crowd<N>, minute: u32, mut wanted: usize, random
     }
 }
 
-/// The places that were drawn already: a hash table on the stack.
+/// Which peers were taken already, by the numbers of their places. Most are of pages that nobody was taken from before: a bit tells
+/// that, for all the pages that share it.
 struct Drawn {
-    table: [u32; TABLE],
+    pages: [u64; PAGE_BITS / 64],
+    places: [u32; NUMWANT_MAX],
+    count: usize,
 }
 
 impl Drawn {
     fn new() -> Self {
-        Self { table: [0; TABLE] }
+        Self { pages: [0; PAGE_BITS / 64], places: [0; NUMWANT_MAX], count: 0 }
     }
 
-    /// False if the place is there already.
-    fn add(&mut self, place: u32) -> bool {
-        // Places drawn at random need no mixing; zero means free.
-        let entry = place + 1;
-        let mut at = entry as usize % TABLE;
-        while self.table[at] != 0 {
-            if self.table[at] == entry {
-                return false;
-            }
-            at = (at + 1) % TABLE;
-        }
-        self.table[at] = entry;
-        true
+    /// Whether certainly nobody was taken from that page. Asked before anybody is.
+    fn enter(&mut self, page: usize) -> bool {
+        let word = &mut self.pages[page / 64 % (PAGE_BITS / 64)];
+        let before = *word;
+        *word |= 1 << (page % 64);
+        *word != before
+    }
+
+    fn has(&self, place: u32) -> bool {
+        self.places[..self.count].contains(&place)
+    }
+
+    fn take(&mut self, place: u32) {
+        self.places[self.count] = place;
+        self.count += 1;
     }
 }

@@ -48,13 +48,12 @@ impl<const N: usize> PeerPage<N> {
         }
     }
 
-    /// The peers that are still in the swarm at `now`.
-    pub(super) fn alive(&self, now: u32) -> impl Iterator<Item = &Stored<N>> {
+    /// The peers that are still in the swarm at `now`, from a slot on, with their slots.
+    pub(super) fn alive(&self, now: u32, from: usize) -> impl Iterator<Item = (usize, &Stored<N>)> {
         let elapsed = now.saturating_sub(self.minute);
-        let some = elapsed < PEER_TIMEOUT_MINUTES;
-        let peers = if some { self.peers() } else { &[] };
-        let alive = move |stored: &&Stored<N>| row::is_alive(stored, self.minute, elapsed);
-        peers.iter().filter(alive)
+        let peers = if elapsed < PEER_TIMEOUT_MINUTES { self.peers() } else { &[] };
+        let alive = move |(_, stored): &(usize, &Stored<N>)| row::is_alive(stored, self.minute, elapsed);
+        peers.iter().enumerate().skip(from).filter(alive)
     }
 
     /// The peer in a slot, which there must be, and whether it is still in the swarm at `now`.

@@ -184,6 +184,16 @@ impl<P: Page> Directory<P> {
         (&leaves[leaf.min(last)].page, leaf <= last)
     }
 
+    /// The number of the page behind the one at a number; behind the last comes the first.
+    pub(super) fn next_number(&self, number: usize) -> usize {
+        let (shelf, leaf) = (number / SHELF_MAX, number % SHELF_MAX + 1);
+        match (self.shelves[shelf].leaves.len() > leaf, self.shelves.len() > shelf + 1) {
+            (true, _) => number + 1,
+            (false, true) => (shelf + 1) * SHELF_MAX,
+            (false, false) => 0,
+        }
+    }
+
     /// All pages in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &P> {
         let leaves = self.shelves.iter().flat_map(|shelf| &shelf.leaves);
@@ -355,7 +365,7 @@ fn count_near(ranks: &[u64], guess: usize, rank: u64) -> Option<usize> {
 ///
 /// A guess by interpolation, then steps of growing width from there until the place is between two of them, then halves.
 /// Keys that are spread evenly are found next to the guess; others cost twice a binary search at most.
-fn seek<'a, K: Key + 'a>(
+pub(super) fn seek<'a, K: Key + 'a>(
     len: usize,
     (low, high): (u64, u64),
     key: &K,

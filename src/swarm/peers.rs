@@ -178,17 +178,20 @@ impl<const N: usize> Peers<N> {
                 self.make_room(now);
                 self.insert(now, peer, what)
             }
-            Self::Row { slots, len, seeders } => match row::find(&slots[..usize::from(*len)], peer) {
-                Ok(at) => {
-                    *seeders -= u16::from(slots[at].seeding());
-                    *seeders += u16::from(what.seeding);
-                    renew(&mut slots[at], now, what)
+            Self::Row { slots, len, seeders } => {
+                row::fetch(&slots[..usize::from(*len)]);
+                match row::find(&slots[..usize::from(*len)], peer) {
+                    Ok(at) => {
+                        *seeders -= u16::from(slots[at].seeding());
+                        *seeders += u16::from(what.seeding);
+                        renew(&mut slots[at], now, what)
+                    }
+                    Err(_) => {
+                        self.make_room(now);
+                        self.insert(now, peer, what)
+                    }
                 }
-                Err(_) => {
-                    self.make_room(now);
-                    self.insert(now, peer, what)
-                }
-            },
+            }
             Self::Crowd(crowd) => crowd.announce(now, peer, what),
         }
     }

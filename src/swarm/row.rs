@@ -2,9 +2,13 @@
 //!
 //! The length lives beside the slice where its owner has bytes to spare, so these are functions over both.
 
-use super::directory::Key;
+use super::directory::seek;
 use super::endpoint::{Endpoint, Stored};
 use crate::limits::PEER_TIMEOUT_MINUTES;
+use std::hint::black_box;
+
+/// Bytes that come into the cache together; more on some machines.
+const CACHE_LINE: usize = 64;
 
 /// How many peers of a row stayed, and how many of those are seeding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,13 +17,15 @@ pub(super) struct Kept {
     pub(super) seeders: u16,
 }
 
+/// Fetches a row into the cache, for a search and a choice that follow: nothing hangs on what is read here, so the waits for memory overlap.
+pub(super) fn fetch<const N: usize>(row: &[Stored<N>]) {
+    let lines = row.iter().step_by(CACHE_LINE / Stored::<N>::SIZE);
+    black_box(lines.fold(false, |any, stored| any | stored.seeding()));
+}
+
 /// Where the peer is, or where it would go.
 pub(super) fn find<const N: usize>(row: &[Stored<N>], peer: &Endpoint<N>) -> Result<usize, usize> {
-    let rank = peer.rank();
-    row.binary_search_by(|stored| {
-        let order = stored.endpoint.rank().cmp(&rank);
-        order.then_with(|| stored.endpoint.cmp(peer))
-    })
+    seek(row.len(), (0, u64::MAX), peer, |at| &row[at].endpoint)
 }
 
 /// Drops the peers of a row whose ages are known at `base` and which are too old at `now`.

@@ -1,17 +1,22 @@
 //! Whether every peer is equally likely to be chosen.
 
-use super::super::{Announce, Endpoint, Random, Swarms};
+use super::super::{Announce, Endpoint, Random, Swarms, Torrent};
 use super::{LEECH, SEED, peer, spread};
 use std::collections::BTreeMap;
 
 const START: u32 = 29_000_000;
 
-/// The value that chi-squared with so many degrees of freedom exceeds once in a million times (Wilson and Hilferty).
-fn threshold(freedom: f64) -> f64 {
-    let z = 4.753_424;
+/// The value that chi-squared with so many degrees of freedom exceeds once in a million times (Wilson and Hilferty), where its
+/// variance is so many times what it is for peers chosen one by one.
+fn threshold(freedom: f64, variance: f64) -> f64 {
+    let z = 4.753_424 * variance.sqrt();
     let part = 2.0 / (9.0 * freedom);
     freedom * (1.0 - part + z * part.sqrt()).powi(3)
 }
+
+/// Peers of a crowd come in runs, so how often one is chosen says something of those around it. The variance of chi-squared is then
+/// the sum of the squares of these correlations: of two that are 1, 2, 3 apart, as many runs of 4 have both.
+const VARIANCE_OF_RUNS: f64 = 1.0 + 2.0 * (9.0 + 4.0 + 1.0) / 16.0;
 
 /// Chooses over and over from a swarm of `fresh` peers, after as many `stale` ones have got too old.
 fn is_fair<const N: usize>(fresh: u32, stale: u32, wanted: usize, rounds: u32, kind: fn(u32) -> Announce) {
@@ -48,8 +53,10 @@ fn is_fair<const N: usize>(fresh: u32, stale: u32, wanted: usize, rounds: u32, k
     let chi = squares / expected / (1.0 - wanted as f64 / f64::from(fresh));
     let freedom = f64::from(fresh - 1);
     // Too even would be wrong as well.
-    assert!(chi < threshold(freedom), "{chi} of {freedom}");
-    let low = 2.0 * freedom - threshold(freedom);
+    let in_runs = fresh + stale > 256 && fresh as usize >= 4 * wanted;
+    let variance = if in_runs { VARIANCE_OF_RUNS } else { 1.0 };
+    assert!(chi < threshold(freedom, variance), "{chi} of {freedom}");
+    let low = 2.0 * freedom - threshold(freedom, variance);
     assert!(chi > low, "{chi} of {freedom}");
 }
 
@@ -83,6 +90,30 @@ fn choice_is_fair_among_seeders_leechers_and_the_stale() {
     is_fair::<4>(1000, 1000, 50, 20_000, mixed);
     is_fair::<16>(3000, 9000, 50, 20_000, mixed);
     is_fair::<4>(300, 20_000, 74, 4000, mixed);
+}
+
+/// Addresses in a row are mostly one network's, and who asks wants peers from all over the swarm.
+#[test]
+fn neighbours_on_the_network_do_not_come_together() {
+    let (mut swarms, hash) = (Swarms::<4>::new(), spread(1));
+    let count: u32 = 10_000;
+    for n in 0..count {
+        let peer = Endpoint { address: (0x0a00_0000 + n).to_be_bytes(), port: [26, 225] };
+        swarms.announce(START, &hash, &peer, LEECH);
+    }
+    let torrent = Torrent { entry: swarms.entry(&hash).expect("it was announced") };
+    let mut random = Random::new([1, 2]);
+    let mut out = [0; 50 * 6];
+    let (mut pairs, rounds) = (0, 4000);
+    for _ in 0..rounds {
+        torrent.choose(50, &mut random, &mut out);
+        let mut numbers: Vec<u32> = out.chunks_exact(6).map(|r| u32::from_be_bytes([r[0], r[1], r[2], r[3]])).collect();
+        numbers.sort_unstable();
+        pairs += numbers.windows(2).filter(|pair| pair[1] - pair[0] == 1).count();
+    }
+    // by chance alone
+    let expected = f64::from(rounds) * 50.0 * 49.0 / f64::from(count);
+    assert!((pairs as f64) < expected * 1.2 && pairs as f64 > expected * 0.8, "{pairs} of {expected}");
 }
 
 #[test]
