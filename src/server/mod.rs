@@ -174,6 +174,7 @@ impl<const N: usize> Server<N> {
     fn turn(&mut self, events: &mut Vec<Event>) -> io::Result<bool> {
         let wait = self.time_to_wait();
         self.poller.wait(events, wait)?;
+        let turn = self.clock.turn();
         let now = self.now();
         self.tracker.shed((self.short)());
         let mut served = udp::Served { requests: 0, drained: true };
@@ -210,6 +211,7 @@ impl<const N: usize> Server<N> {
         }
         self.tell_cluster(now);
         self.tracker.tend(now);
+        turn.end();
         let drained = served.drained && !self.answers.is_busy();
         self.pace.after_turn(&self.clock, now.up, served.requests, drained);
         Ok(true)

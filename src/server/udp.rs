@@ -1,6 +1,6 @@
 //! UDP sockets: received, answered and sent in batches, by the loop itself or through workers.
 
-use crate::limits::{UDP_BATCH, UDP_BATCHES_A_TURN, UDP_REQUEST_MAX, UDP_WORKERS_MAX};
+use crate::limits::{UDP_BATCH, UDP_REQUEST_MAX, UDP_WORKERS_MAX};
 use crate::sys::clock::Clock;
 use crate::sys::datagram::Batch;
 use crate::tracker::{Now, Tracker};
@@ -67,22 +67,14 @@ impl Service {
         &self.workers
     }
 
-    /// Answers what waits at a socket, as much as there is a turn for.
+    /// Answers what waits at a socket: one batch, so that the others need not wait for long.
     pub(super) fn serve<const N: usize>(&mut self, index: usize, now: Now, tracker: &mut Tracker<N>) -> Served {
-        let mut served = Served { requests: 0, drained: false };
-        let Some(socket) = self.sockets.get(index) else { return served };
-        for _ in 0..UDP_BATCHES_A_TURN {
-            // an error here is news of an earlier reply that did not arrive, and gone with the telling
-            let received = self.batch.receive(socket.as_fd()).unwrap_or(0);
-            answer(&mut self.batch, received, now, tracker);
-            self.batch.send(socket.as_fd());
-            served.requests += received as u32;
-            if !self.batch.is_full() {
-                served.drained = true;
-                break;
-            }
-        }
-        served
+        let Some(socket) = self.sockets.get(index) else { return Served { requests: 0, drained: false } };
+        // an error here is news of an earlier reply that did not arrive, and gone with the telling
+        let received = self.batch.receive(socket.as_fd()).unwrap_or(0);
+        answer(&mut self.batch, received, now, tracker);
+        self.batch.send(socket.as_fd());
+        Served { requests: received as u32, drained: !self.batch.is_full() }
     }
 
     /// Answers the batches that workers have handed over: at most one from each. They gather while a worker has the one before, so the loop

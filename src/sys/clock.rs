@@ -4,6 +4,7 @@
 //! `OPENTRACKER_TEST_CLOCK` names a file whose first 8 bytes are an offset in seconds (signed, little-endian).
 //! Release builds contain none of that.
 
+use super::turns::{Turn, Turns};
 use std::io;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -13,18 +14,20 @@ pub struct Clock {
     start: Instant,
     /// Time since 1970 at the start.
     wall: Duration,
+    turns: Turns,
     #[cfg(debug_assertions)]
     offset: Option<moved::Offset>,
 }
 
 impl Clock {
-    /// Starts the clock. Fails only where a test names an offset that can't be had.
+    /// Starts the clock. Fails only where a test names an offset, or a bench a file, that can't be had.
     ///
     /// Call it before the root directory changes, so that a test's file is found.
     pub fn new() -> io::Result<Self> {
         Ok(Clock {
             start: Instant::now(),
             wall: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
+            turns: Turns::from_environment()?,
             #[cfg(debug_assertions)]
             offset: moved::Offset::from_environment()?,
         })
@@ -38,6 +41,11 @@ impl Clock {
     /// Seconds since 1970.
     pub fn unix_seconds(&self) -> u64 {
         self.wall.saturating_add(self.passed()).as_secs()
+    }
+
+    /// Begins a turn of the loop, whose time is taken where a bench wants to know it.
+    pub fn turn(&self) -> Turn {
+        self.turns.begin()
     }
 
     /// How long a wait may be at most, so that a test's new offset is noticed; None outside such tests.

@@ -17,4 +17,5 @@ pub mod signals;
 pub mod socket;
 pub mod stderr;
 pub mod syslog;
+mod turns;
 pub mod waker;

@@ -6,21 +6,9 @@ use crate::packets::{Peer, Request, Swarms};
 use crate::plan::Effort;
 use crate::random::{Choice, Random};
 use crate::servers::{Places, Result, Server, Which};
-use std::fs;
-use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use crate::turns::Turns;
 
 const WINDOW: usize = 96;
-/// Requests a second that look on while something else is done.
-const PROBES: f64 = 20_000.0;
-/// How far the clock is moved so that all peers are too old.
-const EXPIRED: i64 = 47 * 60;
-/// It is over when less than one part in so many of the memory is kept.
-const KEPT_SHARE: u64 = 10;
-/// Two walks over all torrents are begun within that time.
-const EXPIRY_TIME: Duration = Duration::from_secs(270);
-
 /// The waits for answers while something went on.
 pub struct Waits {
     pub title: String,
@@ -35,9 +23,11 @@ pub struct Growth {
     /// What, bytes.
     pub memory: Vec<(String, f64)>,
     pub waits: Vec<Waits>,
+    pub turns: Vec<Turns>,
 }
 
-fn alone(torrents: u64) -> Swarms {
+/// So many torrents with one peer each.
+pub fn alone(torrents: u64) -> Swarms {
     Swarms { torrents, peers_twice: 2, numwant: 30 }
 }
 
@@ -74,8 +64,6 @@ pub fn run(places: &Places, effort: Effort) -> Result<Growth> {
         let bytes = meter::resident(server.process()).saturating_sub(empty) as f64 / have as f64;
         growth.memory.push((format!("a torrent, {have} torrents with one peer"), bytes));
     }
-    let latency = while_scraping(&mut server, have)?;
-    growth.waits.push(Waits { title: format!("a full scrape of {have} torrents"), latency });
     drop(server);
     crowded(places, &mut growth, effort)?;
     Ok(growth)
@@ -103,60 +91,5 @@ fn crowded(places: &Places, growth: &mut Growth, effort: Effort) -> Result<()> {
             growth.memory.push((format!("a peer, {torrents} torrents with 100 peers, {}", which.title()), bytes));
         }
     }
-    Ok(())
-}
-
-/// Announces while a client takes a full scrape.
-fn while_scraping(server: &mut Server, torrents: u64) -> Result<Histogram> {
-    let mut stream = TcpStream::connect(server.address)?;
-    stream.write_all(b"GET /scrape HTTP/1.0\r\n\r\n")?;
-    stream.set_nonblocking(true)?;
-    let mut room = vec![0; 1 << 16];
-    let mut taken = 0;
-    let mut ended = false;
-    let mut latency = Histogram::default();
-    let mut random = Random::new(1);
-    let start = Instant::now();
-    while !ended && start.elapsed() < Duration::from_secs(60) {
-        let next = || Request::Announce(alone(torrents).pick(Choice::Uniform, &mut random));
-        let take = || match stream.read(&mut room) {
-            Ok(0) => ended = true,
-            Ok(count) => taken += count,
-            Err(error) => ended |= error.kind() != ErrorKind::WouldBlock,
-        };
-        latency.merge(&server.client.open(PROBES, Duration::from_secs(1), 7, next, take).latency);
-    }
-    eprintln!("full scrape: {taken} bytes in {:.1} s", start.elapsed().as_secs_f64());
-    Ok(latency)
-}
-
-/// Lets all torrents grow too old, in a build whose clock can be moved.
-pub fn expiry(places: &Places, effort: Effort, growth: &mut Growth) -> Result<()> {
-    let torrents: u64 = if effort.quick { 1_000_000 } else { 10_000_000 };
-    let offset = places.scratch.join("clock");
-    fs::write(&offset, 0i64.to_le_bytes())?;
-    let mut server = Server::start_with_clock(places, &offset, &alone(10_000))?;
-    let empty = meter::resident(server.process());
-    server.fill(alone(torrents).all());
-    let full = meter::resident(server.process()).saturating_sub(empty);
-    // in place, since the tracker has the file mapped
-    fs::OpenOptions::new().write(true).open(&offset)?.write_all(&EXPIRED.to_le_bytes())?;
-    server.client.connect();
-    let mut latency = Histogram::default();
-    let start = Instant::now();
-    let mut random = Random::new(1);
-    while start.elapsed() < EXPIRY_TIME {
-        // few torrents, so that they add nothing to speak of
-        let next = || Request::Announce(alone(1000).pick(Choice::Uniform, &mut random));
-        latency.merge(&server.client.open(PROBES, Duration::from_secs(5), 9, next, || ()).latency);
-        let kept = meter::resident(server.process()).saturating_sub(empty);
-        eprintln!("expiring: {:.0} s, {} MB", start.elapsed().as_secs_f64(), kept >> 20);
-        if kept * KEPT_SHARE < full {
-            break;
-        }
-    }
-    let kept = meter::resident(server.process()).saturating_sub(empty);
-    growth.memory.push((format!("percent kept after {torrents} torrents expired"), 100.0 * kept as f64 / full as f64));
-    growth.waits.push(Waits { title: format!("expiring {torrents} torrents"), latency });
     Ok(())
 }

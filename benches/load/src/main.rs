@@ -13,6 +13,7 @@ mod random;
 mod report;
 mod servers;
 mod sys;
+mod turns;
 mod udp;
 
 use growth::Growth;
@@ -24,15 +25,15 @@ use std::process::{Command, ExitCode};
 
 const USAGE: &str = "\
 load [--quick] [--only ROW] [--servers TITLES] [--growth] [--expiry] [--rounds N] [--millis N] [--out DIR] [--no-build]
-     [--ours FILE] [--keepalive FILE] [--clock FILE] [--original FILE] [--aquatic FILE] [--other FILE]
+     [--ours FILE] [--keepalive FILE] [--turns FILE] [--clock FILE] [--original FILE] [--aquatic FILE] [--other FILE]
 
 Measures trackers side by side and writes results.md, results.json and results.svg to DIR (default: the benches
 directory, whose README.md gets the table too).
   --quick      less than two minutes: fewer rounds, smaller swarms
   --only ROW   rows whose key begins so (udp, open, http, scrape, connect, mix, flight, workers); `none` for no rows
   --servers    only these, as the table calls them, with a semicolon between: 'floor;ours;original, 1 worker'
-  --growth     also growth, memory and longest waits (full runs without --only always do)
-  --expiry     also the expiry of all torrents, in a build with a movable clock (some five minutes)
+  --growth     also growth, memory, longest waits and turns (full runs without --only always do)
+  --expiry     also the turns while all torrents expire, in a build with a movable clock (some five minutes)
   --rounds N, --millis N   other rounds and times than --quick or the full run have
   --no-build   take the programs that are there
   --ours ...   other programs than target/release/opentracker, /usr/bin/opentracker, aquatic_udp on the PATH
@@ -50,7 +51,7 @@ struct Options {
     build: bool,
     out: PathBuf,
     servers: Vec<String>,
-    programs: [Option<PathBuf>; 6],
+    programs: [Option<PathBuf>; 7],
 }
 
 fn options(words: &[String]) -> Result<Options> {
@@ -86,6 +87,7 @@ fn options(words: &[String]) -> Result<Options> {
             "--original" => options.programs[3] = Some(value()?.into()),
             "--aquatic" => options.programs[4] = Some(value()?.into()),
             "--other" => options.programs[5] = Some(value()?.into()),
+            "--turns" => options.programs[6] = Some(value()?.into()),
             _ => return Err(USAGE.into()),
         }
     }
@@ -93,11 +95,14 @@ fn options(words: &[String]) -> Result<Options> {
     Ok(options)
 }
 
-/// Builds ours in one of its forms; None where it does not build.
-fn build(root: &Path, directory: &str, arguments: &[&str]) -> Option<PathBuf> {
+/// Builds ours in one of its forms, with flags for the compiler added to those that were asked for; None where it does not build.
+fn build(root: &Path, directory: &str, arguments: &[&str], flags: &str) -> Option<PathBuf> {
     let target = root.join("target").join(directory);
     let mut command = Command::new("cargo");
     command.current_dir(root).args(["build", "--release", "--quiet", "--bin", "opentracker", "--target-dir"]);
+    if !flags.is_empty() {
+        command.env("RUSTFLAGS", std::env::var("RUSTFLAGS").unwrap_or_default() + " " + flags);
+    }
     let done = command.arg(&target).args(arguments).status().is_ok_and(|status| status.success());
     done.then(|| target.join("release/opentracker"))
 }
@@ -109,22 +114,25 @@ fn on_path(name: &str) -> Option<PathBuf> {
 fn places(options: &Options) -> Result<Places> {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
     let root = manifest.ancestors().nth(2).ok_or("no package above the bench")?;
-    let [ours, keepalive, clock, original, aquatic, other] = options.programs.clone();
+    let [ours, keepalive, clock, original, aquatic, other, turns] = options.programs.clone();
     let there = |path: PathBuf| path.exists().then_some(path);
-    let form = |directory: &str, arguments: &[&str]| {
+    let form = |directory: &str, arguments: &[&str], flags: &str| {
         if options.build {
-            build(root, directory, arguments)
+            build(root, directory, arguments, flags)
         } else {
             there(root.join("target").join(directory).join("release/opentracker"))
         }
     };
     let movable = ["--config", "profile.release.debug-assertions=true"];
     let cores = std::thread::available_parallelism()?.get();
-    let clock = if options.expiry { clock.or_else(|| form("bench-clock", &movable)) } else { None };
+    let timed = "--cfg opentracker_turns";
+    let turns = if options.growth { turns.or_else(|| form("bench-turns", &[], timed)) } else { None };
+    let clock = if options.expiry { clock.or_else(|| form("bench-clock", &movable, timed)) } else { None };
     Ok(Places {
         other,
-        ours: ours.or_else(|| form("", &[])),
-        keepalive: keepalive.or_else(|| form("bench-keepalive", &["--features", "keepalive"])),
+        ours: ours.or_else(|| form("", &[], "")),
+        keepalive: keepalive.or_else(|| form("bench-keepalive", &["--features", "keepalive"], "")),
+        turns,
         clock,
         original: original.or_else(|| there("/usr/bin/opentracker".into())),
         aquatic: aquatic.or_else(|| on_path("aquatic_udp")),
@@ -136,6 +144,7 @@ fn places(options: &Options) -> Result<Places> {
 }
 
 fn bench(options: &Options) -> Result<()> {
+    fs::create_dir_all(&options.out)?;
     let places = places(options)?;
     sys::raise_descriptors();
     let loads: Vec<usize> = places.all_cores.iter().copied().filter(|core| *core != 0).collect();
@@ -147,8 +156,10 @@ fn bench(options: &Options) -> Result<()> {
         results.extend(driver::run(&places, group, options.effort, options.only.as_deref())?);
     }
     let mut growth = if options.growth { growth::run(&places, options.effort)? } else { Growth::default() };
-    if options.expiry {
-        growth::expiry(&places, options.effort, &mut growth)?;
+    for (wanted, phase) in [(options.growth, turns::growing as turns::Phase), (options.expiry, turns::expiring)] {
+        if wanted && let Err(error) = phase(&places, options.effort, &mut growth) {
+            eprintln!("left out: {error}");
+        }
     }
     fs::remove_dir_all(&places.scratch)?;
     let table = report::markdown(&results, &growth);

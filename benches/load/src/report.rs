@@ -2,7 +2,9 @@
 
 use crate::driver::{Cell, Measured, Sample};
 use crate::growth::Growth;
+use crate::histogram::Histogram;
 use crate::servers::Which;
+use crate::turns::Turns;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -143,6 +145,13 @@ fn grown(out: &mut String, growth: &Growth) {
     for (what, bytes) in &growth.memory {
         let _ = writeln!(out, "| {what} | {bytes:.1} |");
     }
+    waited(out, growth);
+    if !growth.turns.is_empty() {
+        turned(out, &growth.turns);
+    }
+}
+
+fn waited(out: &mut String, growth: &Growth) {
     out.push_str(
         "\n| waits for an answer while | answers | p99 us | p99.99 us | longest us | over 1 ms | over 3 ms | over 10 ms |\n\
          |---|---:|---:|---:|---:|---:|---:|---:|\n",
@@ -162,6 +171,45 @@ fn grown(out: &mut String, growth: &Growth) {
             over[1],
             over[2]
         );
+    }
+}
+
+fn turned(out: &mut String, phases: &[Turns]) {
+    out.push_str(
+        "\n| turns of the loop while | turns | p50 us | p99.9 us | longest us | over 1 ms | over 2 ms | over 3 ms | longest on the wall us |\n\
+         |---|---:|---:|---:|---:|---:|---:|---:|---:|\n",
+    );
+    for Turns { title, wall, processor } in phases {
+        let over = processor.longer_than(&[1, 2, 3].map(Duration::from_millis));
+        let _ = writeln!(
+            out,
+            "| {title} | {} | {:.0} | {:.0} | {:.0} | {} | {} | {} | {:.0} |",
+            processor.count(),
+            processor.quantile(0.5).as_secs_f64() * 1e6,
+            processor.quantile(0.999).as_secs_f64() * 1e6,
+            processor.longest().as_secs_f64() * 1e6,
+            over[0],
+            over[1],
+            over[2],
+            wall.longest().as_secs_f64() * 1e6
+        );
+    }
+    out.push_str("\nTimes of turns are processor time but for the last column. A bar has a mark for each doubling of the count.\n");
+    for Turns { title, processor, .. } in phases {
+        let _ = writeln!(out, "\n```text\nturns of the loop by processor time while {title}");
+        let mut rows: Vec<(u64, u64)> = Vec::new();
+        for (end, count) in processor.filled() {
+            let row = end.next_power_of_two();
+            match rows.last_mut() {
+                Some((last, total)) if *last == row => *total += count,
+                _ => rows.push((row, count)),
+            }
+        }
+        for (end, count) in rows {
+            let bar = "#".repeat(1 + count.ilog2() as usize);
+            let _ = writeln!(out, "up to {:>7.1} us {count:>9} {bar}", end as f64 / 1e3);
+        }
+        out.push_str("```\n");
     }
 }
 
@@ -196,12 +244,22 @@ pub fn json(results: &[Measured], growth: &Growth) -> String {
     }
     let costs = growth.costs.iter().map(|(n, us)| format!("{{\"torrents\": {n}, \"us_per_request\": {us:.4}}}"));
     let memory = growth.memory.iter().map(|(what, bytes)| format!("{{\"what\": \"{what}\", \"bytes\": {bytes:.2}}}"));
+    let buckets = |histogram: &Histogram| {
+        let pairs: Vec<String> = histogram.filled().map(|(end, count)| format!("[{end}, {count}]")).collect();
+        let longest = histogram.longest().as_nanos();
+        format!("{{\"longest\": {longest}, \"buckets\": [{}]}}", pairs.join(", "))
+    };
+    let turns = growth.turns.iter().map(|Turns { title, wall, processor }| {
+        let (wall, processor) = (buckets(wall), buckets(processor));
+        format!("{{\"while\": \"{title}\", \"processor_ns\": {processor}, \"wall_ns\": {wall}}}")
+    });
     let list =
         |lines: Vec<String>| if lines.is_empty() { "[]".into() } else { format!("[\n  {}\n]", lines.join(",\n  ")) };
     format!(
-        "{{\"samples\": {},\n\"growth\": {},\n\"memory\": {}}}\n",
+        "{{\"samples\": {},\n\"growth\": {},\n\"memory\": {},\n\"turns\": {}}}\n",
         list(lines),
         list(costs.collect()),
-        list(memory.collect())
+        list(memory.collect()),
+        list(turns.collect())
     )
 }

@@ -27,6 +27,10 @@ pub enum Which {
     Other,
     OursWorkers(u8),
     OursKeepalive,
+    /// The build that takes the times of its turns,
+    OursTimed,
+    /// and the same with a clock that a file moves.
+    OursExpiring,
     Original,
     OriginalWorkers(u8),
     Aquatic,
@@ -40,6 +44,8 @@ impl Which {
             Which::Other => "other build".into(),
             Which::OursWorkers(n) => format!("ours, {n} workers"),
             Which::OursKeepalive => "ours, keepalive".into(),
+            Which::OursTimed => "ours, which times its turns".into(),
+            Which::OursExpiring => "ours, which times its turns and has a movable clock".into(),
             Which::Original => "original".into(),
             Which::OriginalWorkers(1) => "original, 1 worker".into(),
             Which::OriginalWorkers(n) => format!("original, {n} workers"),
@@ -53,7 +59,9 @@ pub struct Places {
     pub ours: Option<PathBuf>,
     pub other: Option<PathBuf>,
     pub keepalive: Option<PathBuf>,
-    /// A build of ours whose clock a file moves.
+    /// A build of ours that takes the times of its turns.
+    pub turns: Option<PathBuf>,
+    /// The same, with a clock that a file moves.
     pub clock: Option<PathBuf>,
     pub original: Option<PathBuf>,
     pub aquatic: Option<PathBuf>,
@@ -72,6 +80,8 @@ impl Places {
             Which::Ours | Which::OursWorkers(_) => self.ours.is_some(),
             Which::Other => self.other.is_some(),
             Which::OursKeepalive => self.keepalive.is_some(),
+            Which::OursTimed => self.turns.is_some(),
+            Which::OursExpiring => self.clock.is_some(),
             Which::Original | Which::OriginalWorkers(_) => self.original.is_some(),
             Which::Aquatic => self.aquatic.is_some(),
         }
@@ -128,6 +138,14 @@ impl Places {
                 command = program(&self.keepalive)?;
                 command.args(at);
             }
+            Which::OursTimed => {
+                command = program(&self.turns)?;
+                command.args(at);
+            }
+            Which::OursExpiring => {
+                command = program(&self.clock)?;
+                command.args(at);
+            }
             Which::OursWorkers(n) => {
                 command = program(&self.ours)?;
                 command.arg("-f").arg(workers(n)?);
@@ -178,22 +196,17 @@ impl Drop for Server {
 impl Server {
     /// Starts a server on a free port and waits until it answers for the last of the torrents.
     pub fn start(places: &Places, which: Which, swarms: &Swarms) -> Result<Server> {
+        Server::start_with(places, which, &[], swarms)
+    }
+
+    /// The same, with these variables in its environment, which name files.
+    pub fn start_with(places: &Places, which: Which, variables: &[(&str, &Path)], swarms: &Swarms) -> Result<Server> {
         let port = sys::port_of(&UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?)?;
-        let command = places.command(which, port, swarms.reply_bytes())?;
+        let mut command = places.command(which, port, swarms.reply_bytes())?;
+        command.envs(variables.iter().copied());
         let many = matches!(which, Which::OursWorkers(2..) | Which::OriginalWorkers(2..));
         let cores = if many { &places.all_cores } else { &places.server_cores };
         Server::launch(command, cores, which, port, swarms)
-    }
-
-    /// As [`start`](Self::start), the build whose clock is moved by a file.
-    pub fn start_with_clock(places: &Places, offset: &Path, swarms: &Swarms) -> Result<Server> {
-        let port = sys::port_of(&UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?)?;
-        let program = places.clock.as_ref().ok_or("no build with a movable clock")?;
-        let mut command = Command::new(program);
-        let number = port.to_string();
-        command.args(["-i", "127.0.0.1", "-p", &number, "-P", &number]);
-        command.env("OPENTRACKER_TEST_CLOCK", offset);
-        Server::launch(command, &places.server_cores, Which::Ours, port, swarms)
     }
 
     fn launch(mut command: Command, cores: &[usize], which: Which, port: u16, swarms: &Swarms) -> Result<Server> {

@@ -8,6 +8,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::ptr;
+use std::time::Duration;
 
 /// Datagrams in one system call.
 pub const BATCH: usize = 64;
@@ -174,6 +175,21 @@ pub fn enlarge(socket: &UdpSocket, bytes: i32) {
         let _ = set_option(fd, libc::SOL_SOCKET, libc::SO_RCVBUF, bytes);
     }
     let _ = set_option(fd, libc::SOL_SOCKET, libc::SO_SNDBUF, bytes);
+}
+
+/// Waits for a datagram.
+pub fn wait(socket: &UdpSocket) {
+    let mut poll = libc::pollfd { fd: socket.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    // SAFETY: one descriptor is told of, which lives through the call.
+    unsafe { libc::poll(&raw mut poll, 1, -1) };
+}
+
+/// What this thread was on a processor for.
+pub fn processor_time() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the time lives through the call.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 /// Begins a connection from an address; it never blocks from then on.
