@@ -61,7 +61,7 @@ fn scrape(bencher: Bencher, torrents: u64) {
     let mut turn = 0;
     bencher.bench_local(|| {
         turn = (turn + 70) % names.len();
-        let hashes = names[turn..turn + 70].iter().copied().map(Some);
+        let hashes = names[turn..turn + 70].iter().map(|name| Some(&name.0));
         swarms.scrape_each(START, hashes, |counts| {
             black_box(counts);
         });

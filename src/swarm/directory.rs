@@ -156,17 +156,26 @@ impl<P: Page> Directory<P> {
 
     /// Where in its page the key is, or where it would go.
     pub(super) fn search(&self, place: Place, key: &P::Key) -> Result<usize, usize> {
-        let page = self.page(place);
-        seek(page.len(), (place.low, place.high), key, |i| page.key(i))
+        self.search_near(self.guess(place), place, key)
     }
 
-    /// Fetches the part of a page where the key is likely to be into the cache, for a search that follows soon.
-    pub(super) fn touch(&self, place: Place) {
+    /// The same, by a guess of [`Self::touch`].
+    pub(super) fn search_near(&self, guess: usize, place: Place, key: &P::Key) -> Result<usize, usize> {
         let page = self.page(place);
+        seek(page.len(), guess, key, |i| page.key(i))
+    }
+
+    /// Guesses where in its page the located key is, and fetches that part into the cache, for a search that follows soon.
+    pub(super) fn touch(&self, place: Place) -> usize {
+        let (page, guess) = (self.page(place), self.guess(place));
         if let Some(last) = page.len().checked_sub(1) {
-            let guess = interpolate(page.len(), (place.low, place.high), place.rank);
             black_box(page.key(guess.min(last)).rank());
         }
+        guess
+    }
+
+    fn guess(&self, place: Place) -> usize {
+        interpolate(self.page(place).len(), (place.low, place.high), place.rank)
     }
 
     pub(super) fn page(&self, place: Place) -> &P {
@@ -343,7 +352,7 @@ pub(super) fn grow<T>(items: &mut Vec<T>) {
 }
 
 /// Where among `len` ranks that are spread evenly from `low` to `high` one is, more or less.
-fn interpolate(len: usize, (low, high): (u64, u64), rank: u64) -> usize {
+pub(super) fn interpolate(len: usize, (low, high): (u64, u64), rank: u64) -> usize {
     // Halved, so that they are cheap to convert.
     let way = (rank.saturating_sub(low) >> 1) as i64 as f64;
     let whole = (high.saturating_sub(low) >> 1) as i64 as f64 + 1.0;
@@ -361,18 +370,18 @@ fn count_near(ranks: &[u64], guess: usize, rank: u64) -> Option<usize> {
     found.then_some(from + count)
 }
 
-/// Where among `len` ascending keys, whose ranks lie within `bounds`, a key is, or where it would go.
+/// Where among `len` ascending keys a key is, or where it would go, with a guess of that.
 ///
-/// A guess by interpolation, then steps of growing width from there until the place is between two of them, then halves.
-/// Keys that are spread evenly are found next to the guess; others cost twice a binary search at most.
+/// From the guess it takes steps of growing width until the place is between two of them, then halves. Keys that are spread
+/// evenly are found next to a guess by interpolation; others cost twice a binary search at most.
 pub(super) fn seek<'a, K: Key + 'a>(
     len: usize,
-    (low, high): (u64, u64),
+    guess: usize,
     key: &K,
     at: impl Fn(usize) -> &'a K,
 ) -> Result<usize, usize> {
     let rank = key.rank();
-    let mut probe = interpolate(len, (low, high), rank).min(len.saturating_sub(1));
+    let mut probe = guess.min(len.saturating_sub(1));
     let mut step = (1 << ((len | 1).ilog2() / 2)) / 4;
     let (mut from, mut to) = (0, len);
     while from < to {

@@ -154,11 +154,12 @@ impl<const N: usize> Swarms<N> {
 
     /// What a torrent counts, after it was cleaned; None if there is no such torrent, or no longer.
     pub fn scrape(&mut self, now: u32, hash: &InfoHash) -> Option<Counts> {
-        self.scrape_at(now, hash, self.torrents.locate(hash))
+        let place = self.torrents.locate(hash);
+        let at = self.torrents.search(place, hash).ok()?;
+        self.scrape_at(now, place, at)
     }
 
-    fn scrape_at(&mut self, now: u32, hash: &InfoHash, place: Place) -> Option<Counts> {
-        let at = self.torrents.search(place, hash).ok()?;
+    fn scrape_at(&mut self, now: u32, place: Place, at: usize) -> Option<Counts> {
         if self.clean(place, at, now) {
             return Some(self.torrents.page(place).entries[at].counts());
         }
@@ -167,29 +168,33 @@ impl<const N: usize> Swarms<N> {
     }
 
     /// Like [`Self::scrape`] of one after the other, but the waits for memory overlap. What is None stays None.
-    pub fn scrape_each(
+    pub fn scrape_each<'a>(
         &mut self,
         now: u32,
-        mut hashes: impl Iterator<Item = Option<InfoHash>>,
+        mut hashes: impl Iterator<Item = Option<&'a [u8; 20]>>,
         mut each: impl FnMut(Option<Counts>),
     ) {
         let mut some = [None; SCRAPED_TOGETHER];
         loop {
             let mut count = 0;
             for (slot, hash) in some.iter_mut().zip(&mut hashes) {
-                *slot = hash.map(|hash| (hash, self.torrents.locate(&hash)));
+                *slot = hash.map(|hash| (hash, self.torrents.locate(&InfoHash(*hash)), 0));
                 count += 1;
             }
             // Nothing hangs on what is read here: the next read need not wait for it.
-            for (_, place) in some[..count].iter().flatten() {
-                self.torrents.touch(*place);
+            for (_, place, guess) in some[..count].iter_mut().flatten() {
+                *guess = self.torrents.touch(*place);
             }
             let torrents = self.totals.torrents;
             for slot in &some[..count] {
-                each(slot.and_then(|(hash, place)| {
+                each(slot.and_then(|(hash, place, guess)| {
+                    let hash = InfoHash(*hash);
                     // Once one was removed, places are no longer good.
-                    let good = self.totals.torrents == torrents;
-                    self.scrape_at(now, &hash, if good { place } else { self.torrents.locate(&hash) })
+                    if self.totals.torrents != torrents {
+                        return self.scrape(now, &hash);
+                    }
+                    let at = self.torrents.search_near(guess, place, &hash).ok()?;
+                    self.scrape_at(now, place, at)
                 }));
             }
             if count < some.len() {

@@ -2,7 +2,7 @@
 //!
 //! The length lives beside the slice where its owner has bytes to spare, so these are functions over both.
 
-use super::directory::seek;
+use super::directory::{Key, interpolate, seek};
 use super::endpoint::{Endpoint, Stored};
 use crate::limits::PEER_TIMEOUT_MINUTES;
 use std::hint::black_box;
@@ -25,7 +25,8 @@ pub(super) fn fetch<const N: usize>(row: &[Stored<N>]) {
 
 /// Where the peer is, or where it would go.
 pub(super) fn find<const N: usize>(row: &[Stored<N>], peer: &Endpoint<N>) -> Result<usize, usize> {
-    seek(row.len(), (0, u64::MAX), peer, |at| &row[at].endpoint)
+    let guess = interpolate(row.len(), (0, u64::MAX), peer.rank());
+    seek(row.len(), guess, peer, |at| &row[at].endpoint)
 }
 
 /// Drops the peers of a row whose ages are known at `base` and which are too old at `now`.

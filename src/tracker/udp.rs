@@ -59,7 +59,7 @@ impl<const N: usize> Tracker<N> {
     fn udp_scrape(&mut self, now: Now, prefix: &Prefix, packet: &[u8], reply: &mut Reply<'_>) {
         self.counters.udp_scrapes += 1;
         reply.action(Action::Scrape, prefix.transaction);
-        let hashes = udp::scrape_hashes(packet).map(|hash| hash.map(|hash| InfoHash(*hash)));
+        let hashes = udp::scrape_hashes(packet);
         self.swarms.scrape_each(now.minute(), hashes, |known| reply.scraped(known.unwrap_or_default()));
     }
 }

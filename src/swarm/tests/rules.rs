@@ -52,12 +52,13 @@ fn many_are_scraped_as_one_by_one<const N: usize>() {
         swarms
     };
     for torrents in [1, 16, 300, 5000] {
-        let asked = || (0..torrents + 40).rev().map(|n: u32| (n % 7 != 3).then(|| spread(n.into())));
+        let asked: Vec<_> = (0..torrents + 40).rev().map(|n: u32| (n % 7 != 3).then(|| spread(n.into()))).collect();
         let (mut together, mut single) = (fill(torrents), fill(torrents));
         for minute in [START + 40, START + 50, START + 96, START + 97, START + 200, START + 2000] {
             let mut found = Vec::new();
-            together.scrape_each(minute, asked(), |counts| found.push(counts));
-            let expect: Vec<_> = asked().map(|hash| single.scrape(minute, &hash?)).collect();
+            let hashes = asked.iter().map(|hash| hash.as_ref().map(|hash| &hash.0));
+            together.scrape_each(minute, hashes, |counts| found.push(counts));
+            let expect: Vec<_> = asked.iter().map(|hash| single.scrape(minute, hash.as_ref()?)).collect();
             assert_eq!(found, expect, "{torrents} torrents after {} minutes", minute - START);
             assert_eq!(together.totals(), single.totals());
         }
