@@ -86,8 +86,8 @@ pub const REQUESTS_A_TURN: usize = 4;
 
 // ---- UDP --------------------------------------------------------------------------------------------------------
 
-/// Datagrams received or sent in one call, and taken from one socket in one turn of the loop. Announces take a third of a millisecond then, long
-/// scrapes two.
+/// Datagrams received or sent in one call, and taken from one socket in one turn of the loop. Announces take a third of a
+/// millisecond then, long scrapes two milliseconds.
 pub const UDP_BATCH: usize = 64;
 
 /// Bytes of a datagram that are looked at: more than the longest request has, and no power of two, so that the
@@ -106,10 +106,12 @@ pub const WORKER_STACK: usize = 256 << 10;
 
 // ---- gathering --------------------------------------------------------------------------------------------------
 
-/// Requests a second from which on the loop lets them gather.
+/// Requests a second from which on the loop, or the workers of a socket, let them gather. A connection counts as one, and each
+/// time that it has something to read.
 pub const GATHER_RATE: f64 = 12_000.0;
 
-/// How long after one look at the sockets comes the next, then. What was not drained or takes longer to answer is looked at without a wait.
+/// How long after one look at the sockets comes the next, then. What was not drained, or takes longer to answer, is looked at
+/// without a wait.
 pub const GATHER_BEAT: Duration = Duration::from_micros(400);
 
 /// The shortest wait that is worth the sleep, which costs some 30 us of processor time on a virtual machine.
@@ -117,6 +119,9 @@ pub const GATHER_LEAST: Duration = Duration::from_micros(40);
 
 /// Over how long the rate is measured.
 pub const GATHER_WINDOW: Duration = Duration::from_millis(20);
+
+/// For so many windows it is taken for granted that waiting slows nobody down, then the rate is measured without it once more.
+pub const GATHER_TRUST: u32 = 64;
 
 /// Waiting slows clients down where only this share of the requests still comes,
 pub const GATHER_SLOWED: f64 = 0.8;

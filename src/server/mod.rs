@@ -23,6 +23,7 @@ use crate::workers::pace::Pace;
 use connections::{Connections, Name};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What an event is about, packed into the number that the poller hands back.
@@ -148,7 +149,7 @@ impl<const N: usize> Server<N> {
             accepting_from: None,
             udp,
             cluster: sockets.cluster,
-            pace: Pace::default(),
+            pace: Pace::new(Arc::default()),
             connections: Connections::default(),
             answers,
             journal: journal::Journal::new(log),
@@ -177,7 +178,7 @@ impl<const N: usize> Server<N> {
         let turn = self.clock.turn();
         let now = self.now();
         self.tracker.shed((self.short)());
-        let mut served = udp::Served { requests: 0, drained: true };
+        let mut served = udp::Served { requests: 0, drained: events.len() < EVENTS_A_TURN };
         for event in events.iter() {
             match Token::from_bits(event.token) {
                 Token::Signals => {
@@ -191,7 +192,11 @@ impl<const N: usize> Server<N> {
                 Token::Cluster => served += self.hear_cluster(now),
                 Token::Udp(index) => served += self.udp.serve(index, now, &mut self.tracker),
                 Token::Loader => self.loader.exchange(self.tracker.access_list()),
-                Token::Workers => self.udp.serve_workers(now, &mut self.tracker),
+                Token::Workers => {
+                    // theirs have gathered already
+                    served.drained = false;
+                    self.udp.serve_workers(now, &mut self.tracker);
+                }
                 Token::Press => self.pieces_back(now),
                 Token::Listener(index) => served += self.accept(index, now),
                 Token::Connection(name) => {

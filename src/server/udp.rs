@@ -30,9 +30,8 @@ impl AddAssign for Served {
 
 /// The UDP sockets, and the buffers or workers by which they are served.
 pub(super) struct Service {
-    /// Those that the loop serves itself.
-    sockets: Vec<OwnedFd>,
-    batch: Batch,
+    /// Those that the loop serves itself, each with the buffers that are as large as it needs.
+    sockets: Vec<(OwnedFd, Batch)>,
     workers: Pool,
 }
 
@@ -51,15 +50,15 @@ impl Service {
         for (socket, threads) in sockets {
             if threads == 0 {
                 watch(own.len(), socket.as_fd())?;
-                own.push(socket);
+                own.push((socket, Batch::new(UDP_BATCH, UDP_REQUEST_MAX, reply_max(N))));
                 continue;
             }
-            let socket = Arc::new(socket);
+            let (socket, count) = (Arc::new(socket), Arc::default());
             for _ in 0..threads.min(UDP_WORKERS_MAX) {
-                workers.start(Arc::clone(&socket), reply_max(N))?;
+                workers.start(Arc::clone(&socket), Arc::clone(&count), reply_max(N))?;
             }
         }
-        Ok(Service { sockets: own, batch: Batch::new(UDP_BATCH, UDP_REQUEST_MAX, reply_max(N)), workers })
+        Ok(Service { sockets: own, workers })
     }
 
     /// The workers, to watch for their batches.
@@ -69,12 +68,12 @@ impl Service {
 
     /// Answers what waits at a socket: one batch, so that the others need not wait for long.
     pub(super) fn serve<const N: usize>(&mut self, index: usize, now: Now, tracker: &mut Tracker<N>) -> Served {
-        let Some(socket) = self.sockets.get(index) else { return Served { requests: 0, drained: false } };
+        let Some((socket, batch)) = self.sockets.get_mut(index) else { return Served { requests: 0, drained: false } };
         // an error here is news of an earlier reply that did not arrive, and gone with the telling
-        let received = self.batch.receive(socket.as_fd()).unwrap_or(0);
-        answer(&mut self.batch, received, now, tracker);
-        self.batch.send(socket.as_fd());
-        Served { requests: received as u32, drained: !self.batch.is_full() }
+        let received = batch.receive(socket.as_fd()).unwrap_or(0);
+        answer(batch, received, now, tracker);
+        batch.send(socket.as_fd());
+        Served { requests: received as u32, drained: !batch.is_full() }
     }
 
     /// Answers the batches that workers have handed over: at most one from each. They gather while a worker has the one before, so the loop

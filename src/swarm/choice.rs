@@ -1,4 +1,5 @@
-//! The choice of peers for a reply: distinct, every one equally likely, drawn anew for each reply.
+//! The choice of peers for a reply: distinct, every one equally likely, drawn anew for each reply. From a crowd they come in runs of
+//! neighbours in an order that says nothing of them.
 
 use super::crowd::{Crowd, LEAF_MAX, PeerPage};
 use super::directory::Page;
@@ -11,7 +12,7 @@ use std::hint::select_unpredictable;
 /// A crowd is drawn from by lot if it has this many times the peers wanted; below that, repeated lots would be many.
 const DRAW_CROWDED: usize = 4;
 
-/// Lots for each peer wanted that are worth it; where more places than that are empty, all pages are looked through.
+/// Places for each peer that is there; where more than that are empty, lots would be many, so all pages are looked through.
 const DRAW_TRIES: usize = 64;
 
 /// Bits by which pages are told apart that nobody was taken from.

@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 
 /// Where a peer listens: `N` bytes of address (4 or 16) and the port, both in network order, as on the wire (BEP 23, BEP 7).
 ///
-/// Their order has nothing to do with that: see [`Key::rank`].
+/// They are ordered by a mix of all these bytes, so neighbours in order are none on the network.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Endpoint<const N: usize> {

@@ -17,7 +17,8 @@ pub(super) struct Kept {
     pub(super) seeders: u16,
 }
 
-/// Fetches a row into the cache, for a search and a choice that follow: nothing hangs on what is read here, so the waits for memory overlap.
+/// Fetches a row into the cache, for a search and a choice that follow: nothing hangs on what is read here, so the waits for
+/// memory overlap.
 pub(super) fn fetch<const N: usize>(row: &[Stored<N>]) {
     let lines = row.iter().step_by(CACHE_LINE / Stored::<N>::SIZE);
     black_box(lines.fold(false, |any, stored| any | stored.seeding()));

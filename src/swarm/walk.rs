@@ -69,7 +69,7 @@ impl<const N: usize> Swarms<N> {
         false
     }
 
-    pub(super) fn entry(&self, hash: &InfoHash) -> Option<&Entry<N>> {
+    fn entry(&self, hash: &InfoHash) -> Option<&Entry<N>> {
         let place = self.torrents.locate(hash);
         let at = self.torrents.search(place, hash).ok()?;
         self.torrents.page(place).entries.get(at)

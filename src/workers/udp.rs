@@ -1,8 +1,9 @@
 //! Threads that receive and send datagrams for the loop (`listen.udp.workers`).
 //!
 //! Nine tenths of a UDP announce is the kernel's work of receiving and sending. A worker does this for a batch: it receives one,
-//! hands it to the loop, gets it back with the replies, and sends them; under load it lets requests gather, as the loop does. The part in the middle stays with the one thread that owns
-//! the state, so there is nothing to lock. Each worker has one batch, which is either with it or with the loop: no queue can grow.
+//! hands it to the loop, gets it back with the replies, and sends them; under load it lets requests gather, as the loop does.
+//! The part in the middle stays with the one thread that owns the state, so there is nothing to lock. Each worker has one
+//! batch, which is either with it or with the loop: no queue can grow.
 
 use super::pace::Pace;
 use crate::limits::{UDP_BATCH, UDP_REQUEST_MAX, UDP_WORKERS_MAX, WORKER_STACK};
@@ -13,6 +14,7 @@ use crate::sys::waker::Waker;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 /// A batch on its way through the loop.
@@ -44,15 +46,16 @@ impl Pool {
         Ok(Pool { clock, waker: Arc::new(Waker::new()?), jobs, hand_over, back: Vec::new() })
     }
 
-    /// Starts a worker for a socket; replies have at most `reply_bytes`.
+    /// Starts a worker for a socket, whose workers share a count of requests; replies have at most `reply_bytes`.
     ///
     /// # Errors
     /// The system has no thread or descriptor to give.
-    pub fn start(&mut self, socket: Arc<OwnedFd>, reply_bytes: usize) -> io::Result<()> {
+    pub fn start(&mut self, socket: Arc<OwnedFd>, count: Arc<AtomicU64>, reply_bytes: usize) -> io::Result<()> {
         let (give_back, back) = sync_channel(1);
         let worker = Worker {
             index: self.back.len(),
             clock: self.clock,
+            count,
             socket,
             waker: Arc::clone(&self.waker),
             hand_over: self.hand_over.clone(),
@@ -97,6 +100,8 @@ impl Pool {
 struct Worker {
     index: usize,
     clock: Clock,
+    /// Requests to the socket.
+    count: Arc<AtomicU64>,
     socket: Arc<OwnedFd>,
     waker: Arc<Waker>,
     hand_over: SyncSender<Job>,
@@ -106,7 +111,7 @@ struct Worker {
 impl Worker {
     /// Works until the loop is gone.
     fn run(self, mut batch: Batch) {
-        let mut pace = Pace::default();
+        let mut pace = Pace::new(self.count);
         loop {
             let up = self.clock.now();
             // an error here is news of an earlier reply that did not arrive, and gone with the telling

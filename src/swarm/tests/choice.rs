@@ -1,6 +1,6 @@
 //! Whether every peer is equally likely to be chosen.
 
-use super::super::{Announce, Endpoint, Random, Swarms, Torrent};
+use super::super::{Announce, Endpoint, Random, Swarms};
 use super::{LEECH, SEED, peer, spread};
 use std::collections::BTreeMap;
 
@@ -96,24 +96,32 @@ fn choice_is_fair_among_seeders_leechers_and_the_stale() {
 #[test]
 fn neighbours_on_the_network_do_not_come_together() {
     let (mut swarms, hash) = (Swarms::<4>::new(), spread(1));
-    let count: u32 = 10_000;
+    let count: u32 = 10_240;
+    let peer = |n: u32| Endpoint { address: (0x0a00_0000 + n).to_be_bytes(), port: [26, 225] };
     for n in 0..count {
-        let peer = Endpoint { address: (0x0a00_0000 + n).to_be_bytes(), port: [26, 225] };
-        swarms.announce(START, &hash, &peer, LEECH);
+        swarms.announce(START, &hash, &peer(n), LEECH);
     }
-    let torrent = Torrent { entry: swarms.entry(&hash).expect("it was announced") };
+    let (_, torrent) = swarms.announce(START, &hash, &peer(0), LEECH);
     let mut random = Random::new([1, 2]);
     let mut out = [0; 50 * 6];
-    let (mut pairs, rounds) = (0, 4000);
+    // pairs of one network, by the bits that its addresses have in common
+    let mut pairs = [(0, 30), (0, 24), (0, 22)];
+    let rounds = 4000;
     for _ in 0..rounds {
         torrent.choose(50, &mut random, &mut out);
-        let mut numbers: Vec<u32> = out.chunks_exact(6).map(|r| u32::from_be_bytes([r[0], r[1], r[2], r[3]])).collect();
-        numbers.sort_unstable();
-        pairs += numbers.windows(2).filter(|pair| pair[1] - pair[0] == 1).count();
+        let address = |record: &[u8]| u32::from_be_bytes([record[0], record[1], record[2], record[3]]);
+        let addresses: Vec<u32> = out.chunks_exact(6).map(address).collect();
+        for (at, one) in addresses.iter().enumerate() {
+            for (found, bits) in &mut pairs {
+                *found += addresses[..at].iter().filter(|other| (*other ^ one) >> (32 - *bits) == 0).count();
+            }
+        }
     }
-    // by chance alone
-    let expected = f64::from(rounds) * 50.0 * 49.0 / f64::from(count);
-    assert!((pairs as f64) < expected * 1.2 && pairs as f64 > expected * 0.8, "{pairs} of {expected}");
+    for (found, bits) in pairs {
+        let network = f64::from(1u32 << (32 - bits)) - 1.0;
+        let by_chance = f64::from(rounds) * 50.0 * 49.0 / 2.0 * network / f64::from(count - 1);
+        assert!((found as f64 / by_chance - 1.0).abs() < 0.1, "{found} of {by_chance} in networks of /{bits}");
+    }
 }
 
 #[test]

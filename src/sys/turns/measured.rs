@@ -64,6 +64,10 @@ impl std::fmt::Debug for Turns {
 }
 
 impl Turns {
+    /// The file that a bench named, if it did.
+    ///
+    /// # Errors
+    /// It cannot be mapped, or is too short.
     pub fn from_environment() -> io::Result<Self> {
         std::env::var_os(VARIABLE).map_or(Ok(Turns(None)), |path| Turns::open(&path))
     }
@@ -84,6 +88,7 @@ impl Turns {
         Ok(Turns(Some(histograms)))
     }
 
+    /// A turn begins.
     pub fn begin(self) -> Turn {
         Turn { turns: self, began: times() }
     }

@@ -11,10 +11,12 @@ pub struct Turns;
 pub struct Turn;
 
 impl Turns {
+    /// Nothing is looked at, so this never fails.
     pub fn from_environment() -> io::Result<Self> {
         Ok(Turns)
     }
 
+    /// A turn begins.
     pub fn begin(self) -> Turn {
         Turn
     }
