@@ -4,6 +4,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::set_current_timer_slack;
 use std::num::NonZeroU64;
 
+/// The niceness of threads that step back.
+const BACK: i32 = 10;
+
 /// Raises the number of descriptors that may be open to what the administrator allows at most; returns the number
 /// in force afterwards, None for unlimited. Where raising is refused the old limit stays.
 pub fn raise_descriptor_limit() -> Option<u64> {
@@ -22,10 +25,12 @@ pub fn sharpen_waits() {
     let _refused_is_harmless = set_current_timer_slack(Some(NonZeroU64::MIN));
 }
 
-/// Lets the other threads of the process go first where processors are short; this one still gets a tenth of one.
+/// Lets the other threads of the process go first where processors are short; this one still gets a tenth of one. Never steps
+/// forward, where the whole process was started to stand back further.
 pub fn step_back() {
     // on Linux "this process" is the calling thread
-    let _refused_is_harmless = rustix::process::setpriority_process(None, 10);
+    let niceness = rustix::process::getpriority_process(None).unwrap_or_default().max(BACK);
+    let _refused_is_harmless = rustix::process::setpriority_process(None, niceness);
 }
 
 #[cfg(test)]
