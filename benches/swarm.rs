@@ -39,7 +39,7 @@ fn swarms(torrents: u64, peers: u32) -> Swarms<4> {
 }
 
 /// A known peer of any torrent announces.
-#[divan::bench(args = [10_000, 1_000_000])]
+#[divan::bench(args = [10_000, 1_000_000, 10_000_000])]
 fn lookup(bencher: Bencher, torrents: u64) {
     let mut swarms = swarms(torrents, 1);
     let mut random = Random::new([1, 2]);

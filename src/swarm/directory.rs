@@ -57,9 +57,7 @@ impl<P: Page> Shelf<P> {
     /// The leaf that a key is or would be in. Ranks are spread evenly up to `high`, where nobody chose them.
     fn leaf(&self, key: &P::Key, high: u64) -> usize {
         let rank = key.rank();
-        let above = count_near(&self.ranks, interpolate(self.ranks.len(), (self.ranks[0], high), rank), rank)
-            .unwrap_or_else(|| self.ranks.partition_point(|first| *first <= rank));
-        let leaf = above.saturating_sub(1);
+        let leaf = count(&self.ranks, (self.ranks[0], high), rank).saturating_sub(1);
         // Of several with the same rank, it is one before.
         if self.ranks[leaf] < rank || self.leaves[leaf].first <= *key {
             return leaf;
@@ -104,6 +102,8 @@ impl<P: Page> Shelf<P> {
 /// Pages in order. There is always at least one, though it may be empty.
 pub(super) struct Directory<P: Page> {
     shelves: Vec<Shelf<P>>,
+    /// The ranks of their first keys, as in a shelf.
+    ranks: Vec<u64>,
     pages: usize,
 }
 
@@ -123,7 +123,8 @@ impl<P: Page> Directory<P> {
     pub(super) fn new(page: P) -> Self {
         let first = P::Key::default();
         let leaves = vec![Leaf { first, page }];
-        Self { shelves: vec![Shelf { first, leaves, ranks: vec![first.rank()] }], pages: 1 }
+        let ranks = vec![first.rank()];
+        Self { shelves: vec![Shelf { first, leaves, ranks: ranks.clone() }], ranks, pages: 1 }
     }
 
     /// Number of pages, one at least.
@@ -144,12 +145,12 @@ impl<P: Page> Directory<P> {
     pub(super) fn locate(&self, key: &P::Key) -> Place {
         let shelves = &self.shelves;
         let rank = key.rank();
-        let mut shelf = shelves.partition_point(|shelf| shelf.first.rank() <= rank).saturating_sub(1);
+        let mut shelf = count(&self.ranks, (0, u64::MAX), rank).saturating_sub(1);
         // Of several with the same rank, it is one before.
-        if shelves[shelf].first.rank() == rank && shelves[shelf].first > *key {
+        if self.ranks[shelf] == rank && shelves[shelf].first > *key {
             shelf = shelves.partition_point(|shelf| shelf.first <= *key).saturating_sub(1);
         }
-        let high = shelves.get(shelf + 1).map_or(u64::MAX, |s| s.first.rank());
+        let high = self.ranks.get(shelf + 1).map_or(u64::MAX, |first| *first);
         let leaf = shelves[shelf].leaf(key, high);
         let ranks = &shelves[shelf].ranks;
         Place { shelf, leaf, rank, low: ranks[leaf], high: ranks.get(leaf + 1).map_or(high, |next| *next) }
@@ -248,6 +249,8 @@ impl<P: Page> Directory<P> {
         self.pages += 1;
         if shelf.leaves.len() > SHELF_MAX {
             let upper = shelf.split();
+            grow(&mut self.ranks);
+            self.ranks.insert(place.shelf + 1, upper.first.rank());
             self.shelves.insert(place.shelf + 1, upper);
         }
     }
@@ -302,6 +305,7 @@ impl<P: Page> Directory<P> {
 
     fn join_shelves(&mut self, index: usize) {
         let later = self.shelves.remove(index + 1);
+        self.ranks.remove(index + 1);
         let shelf = &mut self.shelves[index];
         shelf.leaves.reserve_exact(later.leaves.len());
         shelf.leaves.extend(later.leaves);
@@ -313,8 +317,10 @@ impl<P: Page> Directory<P> {
     /// Drops a shelf without items.
     fn drop_shelf(&mut self, index: usize) {
         let gone = self.shelves.remove(index);
+        self.ranks.remove(index);
         if index == 0 {
             // What comes first owns all keys from the lowest on.
+            self.ranks[0] = gone.first.rank();
             self.shelves[0].first = gone.first;
             self.shelves[0].align();
         }
@@ -325,6 +331,7 @@ impl<P: Page> Directory<P> {
         let used = self.shelves.len();
         if self.shelves.capacity() > 2 * used + 8 {
             self.shelves.shrink_to(used + used / 4);
+            self.ranks.shrink_to(used + used / 4);
         }
     }
 
@@ -338,6 +345,7 @@ impl<P: Page> Directory<P> {
             shelf.ranks.pop();
             if shelf.leaves.is_empty() {
                 self.shelves.pop();
+                self.ranks.pop();
             }
         }
         self.pages -= 1;
@@ -360,8 +368,13 @@ pub(super) fn interpolate(len: usize, (low, high): (u64, u64), rank: u64) -> usi
     (way / whole * len as f64) as i64 as usize
 }
 
-/// How many of the ascending ranks are not above one, if that shows in a window around the guess. What costs most in a
-/// search is a branch that goes either way: here is none.
+/// How many of the ascending ranks are not above one. They are spread evenly within `bounds`, where nobody chose them.
+fn count(ranks: &[u64], bounds: (u64, u64), rank: u64) -> usize {
+    let near = count_near(ranks, interpolate(ranks.len(), bounds, rank), rank);
+    near.unwrap_or_else(|| ranks.partition_point(|other| *other <= rank))
+}
+
+/// The same, if it shows in a window around the guess. What costs most in a search is a branch that goes either way: here is none.
 fn count_near(ranks: &[u64], guess: usize, rank: u64) -> Option<usize> {
     let last = ranks.len().checked_sub(WINDOW)?;
     let from = guess.saturating_sub(WINDOW / 2).min(last);
