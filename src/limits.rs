@@ -88,7 +88,7 @@ pub const REQUESTS_A_TURN: usize = 4;
 // ---- UDP --------------------------------------------------------------------------------------------------------
 
 /// Datagrams received or sent in one call, and taken from one socket in one turn of the loop. Announces take a third of a
-/// millisecond then, long scrapes two milliseconds.
+/// millisecond then, scrapes of 70 hashes twice that.
 pub const UDP_BATCH: usize = 64;
 
 /// Bytes of a datagram that are looked at: more than the longest request has, and no power of two, so that the

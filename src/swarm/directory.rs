@@ -1,9 +1,8 @@
 //! The order of things: pages of sorted items, found through two levels of separators.
 //!
 //! Torrents by info hash and the peers of a huge swarm by endpoint both live in one of these. It is a B+ tree of fixed
-//! height: shelves of pages of items. Info hashes are spread evenly, and so are
-//! endpoints in their order, so a few guesses by interpolation find a place with
-//! hardly more memory touched than a hash table would; where somebody chose them, binary search takes over. Unlike in a
+//! height: shelves of pages of items. Info hashes are spread evenly, and so are endpoints in their order, so a few guesses
+//! by interpolation find a place with hardly more memory touched than a hash table would; where somebody chose them, binary search takes over. Unlike in a
 //! hash table nothing is ever rehashed, no operation does more than split or join one page and one shelf, and there is
 //! an order to walk in. A page or shelf is split when full and joined with its neighbour when sparse, so memory follows
 //! the number of items both ways.

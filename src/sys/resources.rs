@@ -50,6 +50,16 @@ mod tests {
     }
 
     #[test]
+    fn who_stands_back_further_does_not_step_forward() {
+        let stepped = std::thread::spawn(|| {
+            rustix::process::setpriority_process(None, 19).unwrap();
+            step_back();
+            rustix::process::getpriority_process(None).unwrap()
+        });
+        assert_eq!(stepped.join().unwrap(), 19);
+    }
+
+    #[test]
     fn soft_limit_reaches_the_hard_one() {
         let now = raise_descriptor_limit();
         let limit = getrlimit(Resource::Nofile);

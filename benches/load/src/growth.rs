@@ -9,6 +9,7 @@ use crate::servers::{Places, Result, Server, Which};
 use crate::turns::Turns;
 
 const WINDOW: usize = 96;
+
 /// The waits for answers while something went on.
 pub struct Waits {
     pub title: String,

@@ -33,7 +33,7 @@ directory, whose README.md gets the table too).
   --only ROW   rows whose key begins so (udp, open, http, scrape, connect, mix, flight, workers); `none` for no rows
   --servers    only these, as the table calls them, with a semicolon between: 'floor;ours;original, 1 worker'
   --growth     also growth, memory, longest waits and turns (full runs without --only always do)
-  --expiry     also the turns while all torrents expire, in a build with a movable clock (some five minutes)
+  --expiry     also the turns while all torrents expire, in a build with a movable clock (some four minutes)
   --rounds N, --millis N   other rounds and times than --quick or the full run have
   --no-build   take the programs that are there
   --ours ...   other programs than target/release/opentracker, /usr/bin/opentracker, aquatic_udp on the PATH

@@ -74,17 +74,22 @@ pub struct Places {
 }
 
 impl Places {
-    pub fn has(&self, which: Which) -> bool {
+    /// The program of a server; the echo server's is this one.
+    fn program(&self, which: Which) -> Option<PathBuf> {
         match which {
-            Which::Floor => true,
-            Which::Ours | Which::OursWorkers(_) => self.ours.is_some(),
-            Which::Other => self.other.is_some(),
-            Which::OursKeepalive => self.keepalive.is_some(),
-            Which::OursTimed => self.turns.is_some(),
-            Which::OursExpiring => self.clock.is_some(),
-            Which::Original | Which::OriginalWorkers(_) => self.original.is_some(),
-            Which::Aquatic => self.aquatic.is_some(),
+            Which::Floor => std::env::current_exe().ok(),
+            Which::Ours | Which::OursWorkers(_) => self.ours.clone(),
+            Which::Other => self.other.clone(),
+            Which::OursKeepalive => self.keepalive.clone(),
+            Which::OursTimed => self.turns.clone(),
+            Which::OursExpiring => self.clock.clone(),
+            Which::Original | Which::OriginalWorkers(_) => self.original.clone(),
+            Which::Aquatic => self.aquatic.clone(),
         }
+    }
+
+    pub fn has(&self, which: Which) -> bool {
+        self.program(which).is_some()
     }
 
     /// Whether a server is there and was asked for.
@@ -115,55 +120,21 @@ impl Places {
     }
 
     fn command(&self, which: Which, port: u16, reply_bytes: usize) -> Result<Command> {
-        let missing = || format!("{} is not there", which.title());
+        let program = self.program(which).ok_or_else(|| format!("{} is not there", which.title()))?;
+        let mut command = Command::new(program);
         let number = port.to_string();
         let at = ["-i", "127.0.0.1", "-p", &number, "-P", &number];
         let workers = |n: u8| self.config(port, &format!("listen.udp.workers {n}\nlisten.tcp_udp 127.0.0.1:{port}\n"));
-        let program = |path: &Option<PathBuf>| path.as_ref().map(Command::new).ok_or_else(missing);
-        let mut command;
         match which {
-            Which::Floor => {
-                command = Command::new(std::env::current_exe()?);
-                command.args(["echo", &number, &reply_bytes.to_string()]);
+            Which::Floor => command.args(["echo", &number, &reply_bytes.to_string()]),
+            Which::Ours | Which::Other | Which::OursKeepalive | Which::OursTimed | Which::OursExpiring => {
+                command.args(at)
             }
-            Which::Ours => {
-                command = program(&self.ours)?;
-                command.args(at);
-            }
-            Which::Other => {
-                command = program(&self.other)?;
-                command.args(at);
-            }
-            Which::OursKeepalive => {
-                command = program(&self.keepalive)?;
-                command.args(at);
-            }
-            Which::OursTimed => {
-                command = program(&self.turns)?;
-                command.args(at);
-            }
-            Which::OursExpiring => {
-                command = program(&self.clock)?;
-                command.args(at);
-            }
-            Which::OursWorkers(n) => {
-                command = program(&self.ours)?;
-                command.arg("-f").arg(workers(n)?);
-            }
-            Which::Original => {
-                command = program(&self.original)?;
-                command.args(at).arg("-w").arg(self.whitelist());
-            }
-            Which::OriginalWorkers(n) => {
-                command = program(&self.original)?;
-                command.arg("-f").arg(workers(n)?).arg("-w").arg(self.whitelist());
-            }
-            Which::Aquatic => {
-                let config = self.config(port, &aquatic_config(port))?;
-                command = program(&self.aquatic)?;
-                command.arg("-c").arg(config);
-            }
-        }
+            Which::OursWorkers(n) => command.arg("-f").arg(workers(n)?),
+            Which::Original => command.args(at).arg("-w").arg(self.whitelist()),
+            Which::OriginalWorkers(n) => command.arg("-f").arg(workers(n)?).arg("-w").arg(self.whitelist()),
+            Which::Aquatic => command.arg("-c").arg(self.config(port, &aquatic_config(port))?),
+        };
         Ok(command)
     }
 }
