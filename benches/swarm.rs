@@ -52,6 +52,24 @@ fn lookup(bencher: Bencher, torrents: u64) {
     });
 }
 
+/// Known peers of any torrents announce, in a batch of 64.
+#[divan::bench(args = [(10_000, 1), (10_000, 200), (1_000_000, 1), (10_000_000, 1)])]
+fn batch(bencher: Bencher, (torrents, peers): (u64, u32)) {
+    let mut swarms = swarms(torrents, peers);
+    let mut random = Random::new([1, 2]);
+    let names: Vec<_> = (0..1 << 16).map(|_| name(random.below(torrents))).collect();
+    let mut turn = 0;
+    bencher.bench_local(|| {
+        turn = (turn + 64) % names.len();
+        let batch = &names[turn..turn + 64];
+        swarms.look_ahead(batch.iter().copied());
+        for name in batch {
+            let (_, torrent) = swarms.announce(START, name, &peer(0), LEECH);
+            black_box(torrent.counts());
+        }
+    });
+}
+
 /// Seventy torrents are asked for.
 #[divan::bench(args = [10_000, 1_000_000])]
 fn scrape(bencher: Bencher, torrents: u64) {

@@ -18,8 +18,11 @@ const DRAW_TRIES: usize = 64;
 /// Bits by which pages are told apart that nobody was taken from.
 const PAGE_BITS: usize = 1024;
 
-/// Lots drawn at a time: so many that the waits for memory overlap, so few that not many are drawn in vain.
+/// Lots drawn at a time at most.
 const LOTS: usize = 64;
+
+/// Lots drawn beside those that would suffice on average.
+const LOTS_SPARE: usize = 3;
 
 /// Peers that are taken from one place: most of the time goes into memory that is not in the cache.
 const RUN: usize = 4;
@@ -117,8 +120,8 @@ fn from_crowd<const N: usize>(crowd: &Crowd<N>, minute: u32, wanted: usize, rand
 /// Draws places at random, whether somebody is there or not, and takes a run of peers from each until there are enough. As every
 /// place is equally likely, every peer is: it has as many others before it that would bring it along.
 ///
-/// Many lots turn out empty and most lie in memory that is not in the cache, so they are drawn by the dozen and sifted in
-/// passes without branches: a processor neither guesses which are empty nor waits for one before it asks for the next.
+/// Many lots turn out empty and most lie in memory that is not in the cache, so they are drawn by the dozen, sifted without
+/// a branch, and fetched before the first is looked at: a processor neither guesses which are empty nor waits for each in turn.
 fn draw<const N: usize>(
     crowd: &Crowd<N>,
     places: u32,
@@ -133,26 +136,28 @@ fn draw<const N: usize>(
     let mut lots = [(page, 0); LOTS];
     while left > 0 {
         let mut some = 0;
-        for _ in 0..LOTS.min(2 * left.div_ceil(RUN) + 4) {
+        for _ in 0..lots_for(left, places, crowd.heads.all()) {
             let place = random.below(places.into()) as u32;
             let (page, there) = crowd.pages.page_at(place as usize / LEAF_MAX);
             lots[some] = (page, place);
             some += usize::from(there & (place as usize % LEAF_MAX < page.len()));
         }
-        let mut alive = 0;
-        for lot in 0..some {
-            let (page, place) = lots[lot];
-            let (_, is_alive) = page.peer_at(place as usize % LEAF_MAX, minute);
-            lots[alive] = (page, place);
-            alive += usize::from(is_alive);
+        for (page, place) in &lots[..some] {
+            page.fetch(*place as usize % LEAF_MAX, RUN);
         }
-        for (page, place) in &lots[..alive] {
-            if left == 0 {
-                return;
+        for (page, place) in &lots[..some] {
+            let (_, is_alive) = page.peer_at(*place as usize % LEAF_MAX, minute);
+            if left > 0 && is_alive {
+                run(crowd, page, *place, minute, &mut left, &mut drawn, reply);
             }
-            run(crowd, page, *place, minute, &mut left, &mut drawn, reply);
         }
     }
+}
+
+/// How many lots are likely to suffice for so many peers: seldom some more are needed, and few are drawn in vain.
+fn lots_for(wanted: usize, places: u32, there: u32) -> usize {
+    let runs = wanted.div_ceil(RUN) as u64;
+    LOTS.min((runs * u64::from(places) / u64::from(there.max(1))) as usize + LOTS_SPARE)
 }
 
 /// Takes the peer at a place and those who come next, all in a circle, but for those who were taken before.

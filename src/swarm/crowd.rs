@@ -11,6 +11,7 @@ use super::peers::Heads;
 use super::row;
 use super::{Acquaintance, Announced};
 use crate::limits::PEER_TIMEOUT_MINUTES;
+use crate::sys::cache::prefetch;
 use static_assertions::const_assert_eq;
 
 /// Peers of a page at most.
@@ -54,6 +55,14 @@ impl<const N: usize> PeerPage<N> {
         let peers = if elapsed < PEER_TIMEOUT_MINUTES { self.peers() } else { &[] };
         let alive = move |(_, stored): &(usize, &Stored<N>)| row::is_alive(stored, self.minute, elapsed);
         peers.iter().enumerate().skip(from).filter(alive)
+    }
+
+    /// Has the peers from a slot on, which there must be, on their way into the cache: `some`, as many as two lines of it hold.
+    pub(super) fn fetch(&self, slot: usize, some: usize) {
+        prefetch(&self.slots[slot]);
+        if let Some(last) = self.slots.get(slot + some - 1) {
+            prefetch(last);
+        }
     }
 
     /// The peer in a slot, which there must be, and whether it is still in the swarm at `now`.

@@ -7,14 +7,8 @@
 //! an order to walk in. A page or shelf is split when full and joined with its neighbour when sparse, so memory follows
 //! the number of items both ways.
 
-use std::cmp::Ordering;
-use std::hint::black_box;
-
-/// What items are sorted by.
-pub(super) trait Key: Ord + Copy + Default {
-    /// A number that follows the order: a key of lower rank is less, and the default key has rank 0.
-    fn rank(&self) -> u64;
-}
+use super::seek::{Key, count, interpolate, seek, way};
+use crate::sys::cache::prefetch;
 
 /// A bounded sorted sequence of items.
 pub(super) trait Page: Default {
@@ -34,9 +28,6 @@ pub(super) trait Page: Default {
 /// Pages of a shelf at most.
 const SHELF_MAX: usize = 256;
 
-/// Ranks that are looked at around a guess.
-const WINDOW: usize = 8;
-
 struct Leaf<P: Page> {
     /// Not above any key of the page, and above all of the page before. The first of all is the lowest key there can be.
     first: P::Key,
@@ -53,10 +44,14 @@ struct Shelf<P: Page> {
 }
 
 impl<P: Page> Shelf<P> {
-    /// The leaf that a key is or would be in. Ranks are spread evenly up to `high`, where nobody chose them.
-    fn leaf(&self, key: &P::Key, high: u64) -> usize {
-        let rank = key.rank();
-        let leaf = count(&self.ranks, (self.ranks[0], high), rank).saturating_sub(1);
+    /// Which leaf a key is in, more or less. Ranks are spread evenly within the bounds, where nobody chose them.
+    fn guess(&self, rank: u64, bounds: (u64, u64)) -> usize {
+        interpolate(self.ranks.len(), bounds, rank)
+    }
+
+    /// The leaf that a key is or would be in.
+    fn leaf(&self, key: &P::Key, rank: u64, guess: usize) -> usize {
+        let leaf = count(&self.ranks, guess, rank).saturating_sub(1);
         // Of several with the same rank, it is one before.
         if self.ranks[leaf] < rank || self.leaves[leaf].first <= *key {
             return leaf;
@@ -104,17 +99,32 @@ pub(super) struct Directory<P: Page> {
     /// The ranks of their first keys, as in a shelf.
     ranks: Vec<u64>,
     pages: usize,
+    /// How often pages came or went.
+    edition: u64,
 }
 
-/// A page's place, good until pages come or go, and what is known of the ranks in it.
-#[derive(Clone, Copy, Debug)]
+/// A page's place, good until pages come or go.
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Place {
     shelf: usize,
     leaf: usize,
-    /// That of the key that was located.
-    rank: u64,
-    low: u64,
-    high: u64,
+    /// How far into the page the key that was located is likely to be, as a share of its length.
+    way: f32,
+}
+
+/// A key, the page that it is or would be in, and where in that page, more or less.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sight<K> {
+    pub(super) key: K,
+    pub(super) place: Place,
+    pub(super) guess: usize,
+}
+
+impl<K> Sight<K> {
+    /// A key that is still to be located, see [`Directory::locate_each`].
+    pub(super) fn of(key: K) -> Self {
+        Self { key, place: Place::default(), guess: 0 }
+    }
 }
 
 impl<P: Page> Directory<P> {
@@ -123,12 +133,17 @@ impl<P: Page> Directory<P> {
         let first = P::Key::default();
         let leaves = vec![Leaf { first, page }];
         let ranks = vec![first.rank()];
-        Self { shelves: vec![Shelf { first, leaves, ranks: ranks.clone() }], ranks, pages: 1 }
+        Self { shelves: vec![Shelf { first, leaves, ranks: ranks.clone() }], ranks, pages: 1, edition: 0 }
     }
 
     /// Number of pages, one at least.
     pub(super) fn pages(&self) -> usize {
         self.pages
+    }
+
+    /// What changes when pages come or go, so that places are no longer good.
+    pub(super) fn edition(&self) -> u64 {
+        self.edition
     }
 
     /// Numbers for random choice: pages lie at some of them, see [`Self::page_at`].
@@ -142,17 +157,61 @@ impl<P: Page> Directory<P> {
 
     /// The page that a key is or would be in.
     pub(super) fn locate(&self, key: &P::Key) -> Place {
-        let shelves = &self.shelves;
         let rank = key.rank();
-        let mut shelf = count(&self.ranks, (0, u64::MAX), rank).saturating_sub(1);
-        // Of several with the same rank, it is one before.
-        if self.ranks[shelf] == rank && shelves[shelf].first > *key {
-            shelf = shelves.partition_point(|shelf| shelf.first <= *key).saturating_sub(1);
+        let number = self.shelf(key, rank);
+        let (shelf, bounds) = self.shelf_at(number);
+        self.place(number, key, rank, shelf.guess(rank, bounds))
+    }
+
+    /// Locates all the keys. Each step of the way is taken for all of them before the next one is, with what that will need on its
+    /// way into the cache meanwhile: so the waits for memory overlap.
+    pub(super) fn locate_each(&self, sights: &mut [Sight<P::Key>]) {
+        for sight in &mut *sights {
+            let rank = sight.key.rank();
+            sight.place.shelf = self.shelf(&sight.key, rank);
+            let (shelf, bounds) = self.shelf_at(sight.place.shelf);
+            sight.guess = shelf.guess(rank, bounds);
+            if let (Some(rank), Some(leaf)) = (shelf.ranks.get(sight.guess), shelf.leaves.get(sight.guess)) {
+                prefetch(rank);
+                prefetch(leaf);
+            }
         }
-        let high = self.ranks.get(shelf + 1).map_or(u64::MAX, |first| *first);
-        let leaf = shelves[shelf].leaf(key, high);
-        let ranks = &shelves[shelf].ranks;
-        Place { shelf, leaf, rank, low: ranks[leaf], high: ranks.get(leaf + 1).map_or(high, |next| *next) }
+        for sight in &mut *sights {
+            sight.place = self.place(sight.place.shelf, &sight.key, sight.key.rank(), sight.guess);
+            prefetch(self.page(sight.place));
+        }
+        for sight in &mut *sights {
+            let page = self.page(sight.place);
+            sight.guess = self.guess(sight.place);
+            if let Some(last) = page.len().checked_sub(1) {
+                prefetch(page.key(sight.guess.min(last)));
+                prefetch(page.key((sight.guess + 1).min(last)));
+            }
+        }
+    }
+
+    fn shelf(&self, key: &P::Key, rank: u64) -> usize {
+        let guess = interpolate(self.ranks.len(), (0, u64::MAX), rank);
+        let shelf = count(&self.ranks, guess, rank).saturating_sub(1);
+        // Of several with the same rank, it is one before.
+        if self.ranks[shelf] < rank || self.shelves[shelf].first <= *key {
+            return shelf;
+        }
+        self.shelves.partition_point(|shelf| shelf.first <= *key).saturating_sub(1)
+    }
+
+    /// A shelf, and the ranks that those in it are between.
+    fn shelf_at(&self, number: usize) -> (&Shelf<P>, (u64, u64)) {
+        let high = self.ranks.get(number + 1).map_or(u64::MAX, |next| *next);
+        (&self.shelves[number], (self.ranks[number], high))
+    }
+
+    /// The page in a shelf that a key is or would be in, by a guess.
+    fn place(&self, number: usize, key: &P::Key, rank: u64, guess: usize) -> Place {
+        let (shelf, (_, end)) = self.shelf_at(number);
+        let leaf = shelf.leaf(key, rank, guess);
+        let high = shelf.ranks.get(leaf + 1).map_or(end, |next| *next);
+        Place { shelf: number, leaf, way: way((shelf.ranks[leaf], high), rank) }
     }
 
     /// Where in its page the key is, or where it would go.
@@ -160,23 +219,14 @@ impl<P: Page> Directory<P> {
         self.search_near(self.guess(place), place, key)
     }
 
-    /// The same, by a guess of [`Self::touch`].
+    /// The same, from a guess on.
     pub(super) fn search_near(&self, guess: usize, place: Place, key: &P::Key) -> Result<usize, usize> {
         let page = self.page(place);
         seek(page.len(), guess, key, |i| page.key(i))
     }
 
-    /// Guesses where in its page the located key is, and fetches that part into the cache, for a search that follows soon.
-    pub(super) fn touch(&self, place: Place) -> usize {
-        let (page, guess) = (self.page(place), self.guess(place));
-        if let Some(last) = page.len().checked_sub(1) {
-            black_box(page.key(guess.min(last)).rank());
-        }
-        guess
-    }
-
     fn guess(&self, place: Place) -> usize {
-        interpolate(self.page(place).len(), (place.low, place.high), place.rank)
+        (place.way * self.page(place).len() as f32) as i64 as usize
     }
 
     pub(super) fn page(&self, place: Place) -> &P {
@@ -246,6 +296,7 @@ impl<P: Page> Directory<P> {
         let first = *page.key(0);
         shelf.insert(place.leaf + 1, Leaf { first, page });
         self.pages += 1;
+        self.edition += 1;
         if shelf.leaves.len() > SHELF_MAX {
             let upper = shelf.split();
             grow(&mut self.ranks);
@@ -276,11 +327,13 @@ impl<P: Page> Directory<P> {
         } else if here == 0 && !only_shelf {
             self.drop_shelf(place.shelf);
             self.pages -= 1;
+            self.edition += 1;
             return;
         } else {
             return shelf.leaves[place.leaf].page.shrink();
         }
         self.pages -= 1;
+        self.edition += 1;
         self.settle_shelf(place.shelf);
     }
 
@@ -348,6 +401,7 @@ impl<P: Page> Directory<P> {
             }
         }
         self.pages -= 1;
+        self.edition += 1;
         true
     }
 }
@@ -357,62 +411,4 @@ pub(super) fn grow<T>(items: &mut Vec<T>) {
     if items.len() == items.capacity() {
         items.reserve_exact((items.len() / 8).max(1));
     }
-}
-
-/// Where among `len` ranks that are spread evenly from `low` to `high` one is, more or less.
-pub(super) fn interpolate(len: usize, (low, high): (u64, u64), rank: u64) -> usize {
-    // Halved, so that they are cheap to convert.
-    let way = (rank.saturating_sub(low) >> 1) as i64 as f64;
-    let whole = (high.saturating_sub(low) >> 1) as i64 as f64 + 1.0;
-    (way / whole * len as f64) as i64 as usize
-}
-
-/// How many of the ascending ranks are not above one. They are spread evenly within `bounds`, where nobody chose them.
-fn count(ranks: &[u64], bounds: (u64, u64), rank: u64) -> usize {
-    let near = count_near(ranks, interpolate(ranks.len(), bounds, rank), rank);
-    near.unwrap_or_else(|| ranks.partition_point(|other| *other <= rank))
-}
-
-/// The same, if it shows in a window around the guess. What costs most in a search is a branch that goes either way: here is none.
-fn count_near(ranks: &[u64], guess: usize, rank: u64) -> Option<usize> {
-    let last = ranks.len().checked_sub(WINDOW)?;
-    let from = guess.saturating_sub(WINDOW / 2).min(last);
-    let window: &[u64; WINDOW] = ranks.get(from..)?.first_chunk()?;
-    let count = window.partition_point(|other| *other <= rank);
-    let found = (count > 0 || from == 0) && (count < WINDOW || from == last);
-    found.then_some(from + count)
-}
-
-/// Where among `len` ascending keys a key is, or where it would go, with a guess of that.
-///
-/// From the guess it takes steps of growing width until the place is between two of them, then halves. Keys that are spread
-/// evenly are found next to a guess by interpolation; others cost twice a binary search at most.
-pub(super) fn seek<'a, K: Key + 'a>(
-    len: usize,
-    guess: usize,
-    key: &K,
-    at: impl Fn(usize) -> &'a K,
-) -> Result<usize, usize> {
-    let rank = key.rank();
-    let mut probe = guess.min(len.saturating_sub(1));
-    let mut step = (1 << ((len | 1).ilog2() / 2)) / 4;
-    let (mut from, mut to) = (0, len);
-    while from < to {
-        let found = at(probe);
-        match found.rank().cmp(&rank) {
-            // Nearly always this is it; to ask only that is quicker than for the order.
-            Ordering::Equal if found == key => return Ok(probe),
-            Ordering::Equal if found < key => from = probe + 1,
-            Ordering::Equal => to = probe,
-            Ordering::Less => from = probe + 1,
-            Ordering::Greater => to = probe,
-        }
-        if from > 0 && to < len {
-            probe = (from + to) / 2;
-        } else {
-            probe = if to == len { (from + step).min(len - 1) } else { to.saturating_sub(1 + step) };
-            step = 2 * step + 1;
-        }
-    }
-    Err(from)
 }

@@ -1,6 +1,6 @@
 //! Who a peer is, and what is remembered of it: the endpoint as it goes over the wire, and one byte more.
 
-use super::directory::Key;
+use super::seek::Key;
 use crate::limits::PEER_TIMEOUT_MINUTES;
 use static_assertions::{const_assert, const_assert_eq};
 use std::cmp::Ordering;

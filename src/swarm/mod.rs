@@ -3,11 +3,13 @@
 //! No I/O, no clock, no source of randomness: time, in whole minutes since the epoch, and a [`Random`] are arguments.
 //! One thread owns it all. Everything here is generic over `N`, the bytes of an address: 4 or 16.
 //!
-//! - `directory`: pages in order; torrents are found through one, and the peers of huge swarms
+//! - `directory`, `seek`: pages in order; torrents are found through one, and the peers of huge swarms
+//! - `ahead`: the torrents of a batch of requests, found together
 //! - `torrent`, `peers`, `row`, `crowd`, `endpoint`: a torrent, and its peers in their three forms
 //! - `choice`, `random`: which peers a client is told of
 //! - `tend`, `walk`: slices of the walks over all torrents, to clean and to look
 
+mod ahead;
 mod choice;
 mod crowd;
 mod directory;
@@ -15,6 +17,7 @@ mod endpoint;
 mod peers;
 mod random;
 mod row;
+mod seek;
 mod tend;
 #[cfg(test)]
 mod tests;
@@ -27,6 +30,7 @@ pub use random::Random;
 pub use torrent::Torrent;
 pub use walk::{Cursor, PeerCursor};
 
+use ahead::Ahead;
 use directory::{Directory, Page, Place};
 use peers::Heads;
 use tend::Tending;
@@ -80,11 +84,15 @@ impl Totals {
 }
 
 /// Torrents that a scrape looks for at a time.
-const SCRAPED_TOGETHER: usize = 16;
+const SCRAPED_TOGETHER: usize = 40;
 
 /// All torrents and their peers.
 pub struct Swarms<const N: usize> {
     torrents: Directory<TorrentPage<N>>,
+    /// Those that will be announced to next,
+    announced: Ahead,
+    /// and those that will be scraped.
+    scraped: Ahead,
     totals: Totals,
     tending: Tending<N>,
     bin: Bin<N>,
@@ -101,10 +109,19 @@ impl<const N: usize> Swarms<N> {
     pub fn new() -> Self {
         Self {
             torrents: Directory::new(TorrentPage::default()),
+            announced: Ahead::default(),
+            scraped: Ahead::default(),
             totals: Totals::default(),
             tending: Tending::default(),
             bin: Bin::new(),
         }
+    }
+
+    /// Has the torrents on their way into the cache that are announced to next, in this order: then those announces are quick.
+    /// Some may be left out, and others come between.
+    pub fn look_ahead(&mut self, hashes: impl Iterator<Item = InfoHash>) {
+        self.announced.look(&self.torrents, hashes);
+        self.announced.fetch_peers(&self.torrents);
     }
 
     /// A peer joins a swarm or stays in it. The torrent is made if it is not there, and cleaned if it is, but is not removed.
@@ -116,10 +133,9 @@ impl<const N: usize> Swarms<N> {
         peer: &Endpoint<N>,
         what: Announce,
     ) -> (Announced, Torrent<'_, N>) {
-        let place = self.torrents.locate(hash);
-        let (place, at) = match self.torrents.search(place, hash) {
-            Ok(at) => (place, at),
-            Err(at) => self.insert(place, at, Entry::new(*hash, now, 0)),
+        let (place, at) = match self.announced.find(&self.torrents, hash) {
+            (place, Ok(at)) => (place, at),
+            (place, Err(at)) => self.insert(place, at, Entry::new(*hash, now, 0)),
         };
         let entry = &mut self.torrents.page_mut(place).entries[at];
         let before = entry.peers.heads();
@@ -140,8 +156,8 @@ impl<const N: usize> Swarms<N> {
     /// A peer leaves a swarm. Gives whether it was there, and what the torrent counts without it; None if there is no
     /// such torrent. Nothing is cleaned: peers that are due to leave, but were not cleaned yet, are still counted.
     pub fn stop(&mut self, hash: &InfoHash, peer: &Endpoint<N>) -> Option<(bool, Counts)> {
-        let place = self.torrents.locate(hash);
-        let at = self.torrents.search(place, hash).ok()?;
+        let (place, found) = self.announced.find(&self.torrents, hash);
+        let at = found.ok()?;
         let entry = &mut self.torrents.page_mut(place).entries[at];
         let before = entry.peers.heads();
         let was_there = entry.peers.remove(entry.minute, peer);
@@ -154,12 +170,8 @@ impl<const N: usize> Swarms<N> {
 
     /// What a torrent counts, after it was cleaned; None if there is no such torrent, or no longer.
     pub fn scrape(&mut self, now: u32, hash: &InfoHash) -> Option<Counts> {
-        let place = self.torrents.locate(hash);
-        let at = self.torrents.search(place, hash).ok()?;
-        self.scrape_at(now, place, at)
-    }
-
-    fn scrape_at(&mut self, now: u32, place: Place, at: usize) -> Option<Counts> {
+        let (place, found) = self.scraped.find(&self.torrents, hash);
+        let at = found.ok()?;
         if self.clean(place, at, now) {
             return Some(self.torrents.page(place).entries[at].counts());
         }
@@ -167,7 +179,7 @@ impl<const N: usize> Swarms<N> {
         None
     }
 
-    /// Like [`Self::scrape`] of one after the other, but the waits for memory overlap. What is None stays None.
+    /// Like [`Self::scrape`] of one after the other, but quicker. What is None stays None.
     pub fn scrape_each<'a>(
         &mut self,
         now: u32,
@@ -178,26 +190,13 @@ impl<const N: usize> Swarms<N> {
         loop {
             let mut count = 0;
             for (slot, hash) in some.iter_mut().zip(&mut hashes) {
-                *slot = hash.map(|hash| (hash, self.torrents.locate(&InfoHash(*hash)), 0));
+                *slot = hash.map(|hash| InfoHash(*hash));
                 count += 1;
             }
-            // Nothing hangs on what is read here: the next read need not wait for it.
-            for (_, place, guess) in some[..count].iter_mut().flatten() {
-                *guess = self.torrents.touch(*place);
-            }
-            let torrents = self.totals.torrents;
-            for slot in &some[..count] {
-                each(slot.and_then(|(hash, place, guess)| {
-                    let hash = InfoHash(*hash);
-                    // Once one was removed, places are no longer good.
-                    if self.totals.torrents != torrents {
-                        return self.scrape(now, &hash);
-                    }
-                    let at = self.torrents.search_near(guess, place, &hash).ok()?;
-                    self.scrape_at(now, place, at)
-                }));
-            }
-            if count < some.len() {
+            let some = &some[..count];
+            self.scraped.look(&self.torrents, some.iter().copied().flatten());
+            some.iter().for_each(|hash| each(hash.and_then(|hash| self.scrape(now, &hash))));
+            if count < SCRAPED_TOGETHER {
                 return;
             }
         }

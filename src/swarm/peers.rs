@@ -8,6 +8,7 @@ use super::directory::Page;
 use super::endpoint::{Announce, Endpoint, Stored};
 use super::row::{self, Kept};
 use super::{Acquaintance, Announced};
+use crate::sys::cache::prefetch;
 use static_assertions::const_assert;
 
 /// Bytes for peers in a torrent's entry: as many as fit beside the tag.
@@ -114,6 +115,15 @@ impl<const N: usize> Peers<N> {
             }
             Self::Row { len, seeders, .. } => Heads::of(Kept { peers: *len, seeders: *seeders }),
             Self::Crowd(crowd) => crowd.heads,
+        }
+    }
+
+    /// Has them fetched into the cache, for an announce that follows.
+    pub(super) fn fetch(&self) {
+        match self {
+            Self::Few { .. } => {}
+            Self::Row { slots, len, .. } => row::fetch(&slots[..usize::from(*len)]),
+            Self::Crowd(crowd) => prefetch(&**crowd),
         }
     }
 

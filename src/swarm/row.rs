@@ -2,10 +2,10 @@
 //!
 //! The length lives beside the slice where its owner has bytes to spare, so these are functions over both.
 
-use super::directory::{Key, interpolate, seek};
 use super::endpoint::{Endpoint, Stored};
+use super::seek::{Key, interpolate, seek};
 use crate::limits::PEER_TIMEOUT_MINUTES;
-use std::hint::black_box;
+use crate::sys::cache::prefetch;
 
 /// Bytes that come into the cache together; more on some machines.
 const CACHE_LINE: usize = 64;
@@ -17,11 +17,9 @@ pub(super) struct Kept {
     pub(super) seeders: u16,
 }
 
-/// Fetches a row into the cache, for a search and a choice that follow: nothing hangs on what is read here, so the waits for
-/// memory overlap.
+/// Has a row fetched into the cache, for a search and a choice that follow.
 pub(super) fn fetch<const N: usize>(row: &[Stored<N>]) {
-    let lines = row.iter().step_by(CACHE_LINE / Stored::<N>::SIZE);
-    black_box(lines.fold(false, |any, stored| any | stored.seeding()));
+    row.iter().step_by(CACHE_LINE / Stored::<N>::SIZE).for_each(prefetch);
 }
 
 /// Where the peer is, or where it would go.

@@ -2,9 +2,10 @@
 
 use super::choice;
 use super::crowd::Crowd;
-use super::directory::{Key, Page, grow};
+use super::directory::{Page, grow};
 use super::peers::{Heads, Peers};
 use super::random::Random;
+use super::seek::Key;
 use super::{Counts, InfoHash};
 use crate::limits::{PEER_TIMEOUT_MINUTES, SWARM_PAGE_MAX, TORRENT_TIMEOUT_MINUTES};
 use static_assertions::const_assert;

@@ -12,7 +12,7 @@ const OFFERED_LEAST: usize = 8;
 
 /// Room for a fixed number of datagrams and their replies.
 ///
-/// Use: [`receive`](Batch::receive); for each datagram [`exchange`](Batch::exchange) and perhaps
+/// Use: [`receive`](Batch::receive); perhaps a look at all [`requests`](Batch::requests); for each datagram [`exchange`](Batch::exchange) and perhaps
 /// [`set_reply`](Batch::set_reply); then [`send`](Batch::send).
 pub struct Batch {
     request_bytes: usize,
@@ -160,6 +160,12 @@ impl Batch {
             request: self.requests.get(request_start..request_start + self.sizes.get(index)?.request)?,
             reply: self.replies.get_mut(reply_start..reply_start + self.reply_bytes)?,
         })
+    }
+
+    /// The datagrams of the last receive, in order, as many bytes of each as there was room for.
+    pub fn requests(&self) -> impl Iterator<Item = &[u8]> {
+        let places = self.requests.chunks_exact(self.request_bytes).zip(&self.sizes);
+        places.take(self.received).map(|(place, sizes)| &place[..sizes.request])
     }
 
     /// The first `length` bytes of the reply buffer of datagram `index` are its reply; 0: there is none.
@@ -366,7 +372,9 @@ mod tests {
         let mut requests = Vec::new();
         while requests.len() < 3 {
             let count = receive(&mut batch, &socket);
+            let first = requests.len();
             requests.extend((0..count).map(|index| batch.exchange(index).unwrap().request.to_vec()));
+            assert!(batch.requests().eq(&requests[first..]));
         }
         assert_eq!(requests, [&b""[..], b"more tha", b"short"]);
         // No room for a ninth byte of reply.

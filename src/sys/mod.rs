@@ -4,6 +4,7 @@
 //! the compiler. The wing knows nothing of trackers: sizes and times come in as arguments.
 
 pub mod alloc;
+pub mod cache;
 pub mod clock;
 pub mod datagram;
 pub mod failure;

@@ -28,6 +28,12 @@ impl<const N: usize> Tracker<N> {
         reply.length()
     }
 
+    /// Prepares for requests that come next, so that the answers are quick. Nothing changes.
+    pub fn look_ahead<'a>(&mut self, requests: impl Iterator<Item = &'a [u8]>) {
+        let hashes = requests.filter_map(udp::announced_to);
+        self.swarms.look_ahead(hashes.map(|hash| InfoHash(*hash)));
+    }
+
     fn udp_announce(&mut self, now: Now, from: &[u8; N], prefix: &Prefix, packet: &[u8], reply: &mut Reply<'_>) {
         let Some(said) = udp::Announce::parse(packet) else { return };
         let hash = InfoHash(*said.info_hash);

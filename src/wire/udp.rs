@@ -99,6 +99,12 @@ impl<'a> Announce<'a> {
     }
 }
 
+/// The info hash of an announce; nothing of other requests.
+pub fn announced_to(packet: &[u8]) -> Option<&[u8; 20]> {
+    let prefix = Prefix::parse(packet)?;
+    if prefix.action == Action::Announce { Announce::parse(packet).map(|said| said.info_hash) } else { None }
+}
+
 fn field<const L: usize>(packet: &[u8], at: usize) -> Option<&[u8; L]> {
     packet.get(at..)?.first_chunk()
 }
@@ -207,6 +213,9 @@ mod tests {
         assert_eq!((prefix.action, prefix.transaction), (Action::Scrape, [1, 2, 3, 4]));
         assert_eq!(Announce::parse(&packet(1, 97)), None);
         assert!(Announce::parse(&packet(1, 120)).is_some());
+        for nothing in [packet(0, 98), packet(1, 97), packet(2, 98), packet(3, 98)] {
+            assert_eq!(announced_to(&nothing), None);
+        }
     }
 
     #[test]
@@ -217,6 +226,7 @@ mod tests {
         bytes[83] = 3;
         bytes[92..96].copy_from_slice(&[255; 4]);
         bytes[96..98].copy_from_slice(&[0x1a, 0xe1]);
+        assert_eq!(announced_to(&bytes), Some(b"info_hash_info_hash_"));
         let said = Announce::parse(&bytes).unwrap();
         assert_eq!(said.info_hash, b"info_hash_info_hash_");
         assert!(!said.seeding && !said.completed && said.stopped);

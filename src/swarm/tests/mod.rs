@@ -20,7 +20,7 @@ fn mix(n: u64) -> u64 {
 }
 
 /// An info hash as they come: every bit as good as random.
-fn spread(n: u64) -> InfoHash {
+pub(super) fn spread(n: u64) -> InfoHash {
     let mut bytes = [0; 20];
     bytes[..8].copy_from_slice(&mix(n).to_be_bytes());
     bytes[8..16].copy_from_slice(&mix(!n).to_be_bytes());

@@ -140,6 +140,7 @@ enum Step {
     Announce(u64, u32, Announce),
     Burst(u64, u32, u32, Announce),
     Many(u64, u64),
+    LookAhead(u64, u64),
     Stop(u64, u32),
     StopMany(u64, u32, u32),
     Scrape(u64),
@@ -162,6 +163,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (torrent.clone(), peer.clone(), what()).prop_map(|(t, p, w)| Step::Announce(t, p, w)),
         4 => (torrent.clone(), peer.clone(), 1..500u32, what()).prop_map(|(t, p, n, w)| Step::Burst(t, p, n, w)),
         2 => (0..1000u64, 1..400u64).prop_map(|(t, n)| Step::Many(t, n)),
+        3 => (prop_oneof![torrent.clone(), 0..1000u64], 1..70u64).prop_map(|(t, n)| Step::LookAhead(t, n)),
         3 => (torrent.clone(), 0..8u32).prop_map(|(t, p)| Step::Stop(t, p)),
         2 => (torrent.clone(), peer, 1..700u32).prop_map(|(t, p, n)| Step::StopMany(t, p, n)),
         3 => torrent.clone().prop_map(Step::Scrape),
@@ -220,6 +222,7 @@ fn play<const N: usize>(steps: &[Step], name: fn(u64) -> InfoHash) {
             Step::Announce(t, p, what) => announce(t, p, what),
             Step::Burst(t, p, n, what) => (p..p + n).for_each(|p| announce(t, p, what)),
             Step::Many(t, n) => (t..t + n).for_each(|t| announce(t, (t % 5) as u32, super::SEED)),
+            Step::LookAhead(t, n) => swarms.look_ahead((t..t + n).map(name)),
             Step::Stop(t, p) => {
                 let found = swarms.stop(&name(t), &peer(p));
                 assert_eq!(found, model.stop(name(t), peer(p)));

@@ -1,0 +1,74 @@
+//! Where a key is among sorted ones: a guess by interpolation, and a search from there.
+
+use std::cmp::Ordering;
+
+/// What items are sorted by.
+pub(super) trait Key: Ord + Copy + Default {
+    /// A number that follows the order: a key of lower rank is less, and the default key has rank 0.
+    fn rank(&self) -> u64;
+}
+
+/// Ranks that are looked at around a guess.
+const WINDOW: usize = 8;
+
+/// Where among `len` ranks that are spread evenly from `low` to `high` one is, more or less.
+pub(super) fn interpolate(len: usize, bounds: (u64, u64), rank: u64) -> usize {
+    (way(bounds, rank) * len as f32) as i64 as usize
+}
+
+/// How far from `low` to `high` a rank is: from 0 to 1.
+pub(super) fn way((low, high): (u64, u64), rank: u64) -> f32 {
+    // Halved, so that they are cheap to convert.
+    let way = (rank.saturating_sub(low) >> 1) as i64 as f32;
+    let whole = (high.saturating_sub(low) >> 1) as i64 as f32 + 1.0;
+    way / whole
+}
+
+/// How many of the ascending ranks are not above one, by a guess.
+pub(super) fn count(ranks: &[u64], guess: usize, rank: u64) -> usize {
+    count_near(ranks, guess, rank).unwrap_or_else(|| ranks.partition_point(|other| *other <= rank))
+}
+
+/// The same, if it shows in a window around the guess. What costs most in a search is a branch that goes either way: here is none.
+fn count_near(ranks: &[u64], guess: usize, rank: u64) -> Option<usize> {
+    let last = ranks.len().checked_sub(WINDOW)?;
+    let from = guess.saturating_sub(WINDOW / 2).min(last);
+    let window: &[u64; WINDOW] = ranks.get(from..)?.first_chunk()?;
+    let count = window.partition_point(|other| *other <= rank);
+    let found = (count > 0 || from == 0) && (count < WINDOW || from == last);
+    found.then_some(from + count)
+}
+
+/// Where among `len` ascending keys a key is, or where it would go, with a guess of that.
+///
+/// From the guess it takes steps of growing width until the place is between two of them, then halves. Keys that are spread
+/// evenly are found next to a guess by interpolation; others cost twice a binary search at most.
+pub(super) fn seek<'a, K: Key + 'a>(
+    len: usize,
+    guess: usize,
+    key: &K,
+    at: impl Fn(usize) -> &'a K,
+) -> Result<usize, usize> {
+    let rank = key.rank();
+    let mut probe = guess.min(len.saturating_sub(1));
+    let mut step = (1 << ((len | 1).ilog2() / 2)) / 4;
+    let (mut from, mut to) = (0, len);
+    while from < to {
+        let found = at(probe);
+        match found.rank().cmp(&rank) {
+            // Nearly always this is it; to ask only that is quicker than for the order.
+            Ordering::Equal if found == key => return Ok(probe),
+            Ordering::Equal if found < key => from = probe + 1,
+            Ordering::Equal => to = probe,
+            Ordering::Less => from = probe + 1,
+            Ordering::Greater => to = probe,
+        }
+        if from > 0 && to < len {
+            probe = (from + to) / 2;
+        } else {
+            probe = if to == len { (from + step).min(len - 1) } else { to.saturating_sub(1 + step) };
+            step = 2 * step + 1;
+        }
+    }
+    Err(from)
+}
