@@ -83,7 +83,7 @@ impl Totals {
     }
 }
 
-/// Torrents that a scrape looks for at a time.
+/// Torrents that a scrape looks for at a time: a long one is two such portions.
 const SCRAPED_TOGETHER: usize = 40;
 
 /// All torrents and their peers.
