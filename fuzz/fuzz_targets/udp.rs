@@ -15,8 +15,10 @@ fuzz_target!(|data: &[u8]| {
     let connect = [&0x0417_2710_1980_u64.to_be_bytes()[..], &[0; 8]].concat();
     assert_eq!(tracker.handle_udp(now, &from, &connect, &mut reply), 16);
     let id = reply[8..16].to_vec();
-    for packet in data.chunks(120) {
-        let length = tracker.handle_udp(now, &from, &[&id, packet].concat(), &mut reply);
+    let requests: Vec<_> = data.chunks(120).map(|packet| [&id, packet].concat()).collect();
+    tracker.look_ahead(requests.iter().map(Vec::as_slice));
+    for request in &requests {
+        let length = tracker.handle_udp(now, &from, request, &mut reply);
         assert!(length <= reply.len());
     }
 });

@@ -96,9 +96,7 @@ impl Service {
 
 /// Writes the replies to a batch.
 fn answer<const N: usize>(batch: &mut Batch, received: usize, now: Now, tracker: &mut Tracker<N>) {
-    if received > 1 {
-        tracker.look_ahead(batch.requests());
-    }
+    tracker.look_ahead(batch.requests());
     for at in 0..received {
         let Some(exchange) = batch.exchange(at) else { continue };
         let Some(from) = from_ip::<N>(exchange.from.ip()) else { continue };

@@ -1,7 +1,9 @@
-//! Looking ahead: the torrents that a batch of requests is about are found together, before the first of them is answered.
+//! Looking ahead: the torrents that a batch of requests is about are found together, before the first of them is
+//! answered.
 //!
-//! To find one of ten million torrents takes a handful of reads from memory, each of which waits for the one before. For many
-//! together the waits overlap. Nothing hangs on it but time: what was not looked for here is looked for when it is needed.
+//! To find one of ten million torrents takes a handful of reads from memory, each of which waits for the one before. For
+//! many together the waits overlap. Nothing hangs on it but time: what was not looked for here is looked for when it is
+//! needed.
 
 use super::InfoHash;
 use super::directory::{Directory, Place, Sight};
@@ -59,24 +61,16 @@ impl Ahead {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Swarms;
     use super::super::directory::Page;
     use super::super::tests::spread;
-    use super::super::torrent::Entry;
     use super::*;
 
     /// A directory of these torrents.
-    fn torrents(names: impl Iterator<Item = u64>) -> Directory<TorrentPage<4>> {
-        let mut torrents = Directory::new(TorrentPage::default());
-        for hash in names.map(spread) {
-            let mut place = torrents.locate(&hash);
-            if torrents.page(place).len() == TorrentPage::<4>::MAX {
-                torrents.make_room(place);
-                place = torrents.locate(&hash);
-            }
-            let at = torrents.search(place, &hash).unwrap_err();
-            torrents.page_mut(place).insert(at, Entry::new(hash, 0, 0));
-        }
-        torrents
+    fn torrents(mut names: impl Iterator<Item = u64>) -> Directory<TorrentPage<4>> {
+        let mut swarms = Swarms::new();
+        assert!(names.all(|name| swarms.restore(&spread(name), 0, 0)));
+        swarms.torrents
     }
 
     #[test]

@@ -120,8 +120,9 @@ fn from_crowd<const N: usize>(crowd: &Crowd<N>, minute: u32, wanted: usize, rand
 /// Draws places at random, whether somebody is there or not, and takes a run of peers from each until there are enough. As every
 /// place is equally likely, every peer is: it has as many others before it that would bring it along.
 ///
-/// Many lots turn out empty and most lie in memory that is not in the cache, so they are drawn by the dozen, sifted without
-/// a branch, and fetched before the first is looked at: a processor neither guesses which are empty nor waits for each in turn.
+/// Many lots turn out empty and most lie in memory that is not in the cache, so they are drawn by the dozen, sifted
+/// without a branch, and fetched before the first is looked at: a processor neither guesses which are empty nor waits for
+/// each in turn.
 fn draw<const N: usize>(
     crowd: &Crowd<N>,
     places: u32,
@@ -146,15 +147,18 @@ fn draw<const N: usize>(
             page.fetch(*place as usize % LEAF_MAX, RUN);
         }
         for (page, place) in &lots[..some] {
+            if left == 0 {
+                return;
+            }
             let (_, is_alive) = page.peer_at(*place as usize % LEAF_MAX, minute);
-            if left > 0 && is_alive {
+            if is_alive {
                 run(crowd, page, *place, minute, &mut left, &mut drawn, reply);
             }
         }
     }
 }
 
-/// How many lots are likely to suffice for so many peers: seldom some more are needed, and few are drawn in vain.
+/// How many lots are likely to suffice for so many peers: now and then some more are needed, and few are drawn in vain.
 fn lots_for(wanted: usize, places: u32, there: u32) -> usize {
     let runs = wanted.div_ceil(RUN) as u64;
     LOTS.min((runs * u64::from(places) / u64::from(there.max(1))) as usize + LOTS_SPARE)

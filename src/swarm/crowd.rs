@@ -57,12 +57,11 @@ impl<const N: usize> PeerPage<N> {
         peers.iter().enumerate().skip(from).filter(alive)
     }
 
-    /// Has the peers from a slot on, which there must be, on their way into the cache: `some`, as many as two lines of it hold.
+    /// Has the peer in a slot, which there must be, and the last of some from there on fetched into the cache: those between
+    /// come along, if they are few.
     pub(super) fn fetch(&self, slot: usize, some: usize) {
         prefetch(&self.slots[slot]);
-        if let Some(last) = self.slots.get(slot + some - 1) {
-            prefetch(last);
-        }
+        prefetch(&self.slots[(slot + some).min(self.slots.len()) - 1]);
     }
 
     /// The peer in a slot, which there must be, and whether it is still in the swarm at `now`.

@@ -2,12 +2,12 @@
 //!
 //! Torrents by info hash and the peers of a huge swarm by endpoint both live in one of these. It is a B+ tree of fixed
 //! height: shelves of pages of items. Info hashes are spread evenly, and so are endpoints in their order, so a few guesses
-//! by interpolation find a place with hardly more memory touched than a hash table would; where somebody chose them, binary search takes over. Unlike in a
-//! hash table nothing is ever rehashed, no operation does more than split or join one page and one shelf, and there is
-//! an order to walk in. A page or shelf is split when full and joined with its neighbour when sparse, so memory follows
-//! the number of items both ways.
+//! by interpolation find a place with hardly more memory touched than a hash table would; where somebody chose them,
+//! binary search takes over. Unlike in a hash table nothing is ever rehashed, no operation does more than split or join
+//! one page and one shelf, and there is an order to walk in. A page or shelf is split when full and joined with its
+//! neighbour when sparse, so memory follows the number of items both ways.
 
-use super::seek::{Key, count, interpolate, seek, way};
+use super::seek::{Key, count, interpolate, part_of, seek, share};
 use crate::sys::cache::prefetch;
 
 /// A bounded sorted sequence of items.
@@ -44,12 +44,7 @@ struct Shelf<P: Page> {
 }
 
 impl<P: Page> Shelf<P> {
-    /// Which leaf a key is in, more or less. Ranks are spread evenly within the bounds, where nobody chose them.
-    fn guess(&self, rank: u64, bounds: (u64, u64)) -> usize {
-        interpolate(self.ranks.len(), bounds, rank)
-    }
-
-    /// The leaf that a key is or would be in.
+    /// The leaf that a key is or would be in, by a guess.
     fn leaf(&self, key: &P::Key, rank: u64, guess: usize) -> usize {
         let leaf = count(&self.ranks, guess, rank).saturating_sub(1);
         // Of several with the same rank, it is one before.
@@ -109,10 +104,10 @@ pub(super) struct Place {
     shelf: usize,
     leaf: usize,
     /// How far into the page the key that was located is likely to be, as a share of its length.
-    way: f32,
+    share: f32,
 }
 
-/// A key, the page that it is or would be in, and where in that page, more or less.
+/// A key that is looked for: the page that it is or would be in, and where in that page, more or less.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sight<K> {
     pub(super) key: K,
@@ -158,28 +153,32 @@ impl<P: Page> Directory<P> {
     /// The page that a key is or would be in.
     pub(super) fn locate(&self, key: &P::Key) -> Place {
         let rank = key.rank();
-        let number = self.shelf(key, rank);
-        let (shelf, bounds) = self.shelf_at(number);
-        self.place(number, key, rank, shelf.guess(rank, bounds))
+        let shelf = self.shelf_of(key, rank);
+        self.place_in(shelf, key, rank, self.guess_leaf(shelf, rank))
     }
 
-    /// Locates all the keys. Each step of the way is taken for all of them before the next one is, with what that will need on its
-    /// way into the cache meanwhile: so the waits for memory overlap.
+    /// Locates all the keys. Each step of the way is taken for all of them before the next one is, with what that will
+    /// need on its way into the cache meanwhile: so the waits for memory overlap.
     pub(super) fn locate_each(&self, sights: &mut [Sight<P::Key>]) {
+        // From the shelves, which are likely to be in the cache, to the middle of what will be searched for the leaf.
         for sight in &mut *sights {
             let rank = sight.key.rank();
-            sight.place.shelf = self.shelf(&sight.key, rank);
-            let (shelf, bounds) = self.shelf_at(sight.place.shelf);
-            sight.guess = shelf.guess(rank, bounds);
-            if let (Some(rank), Some(leaf)) = (shelf.ranks.get(sight.guess), shelf.leaves.get(sight.guess)) {
+            sight.place.shelf = self.shelf_of(&sight.key, rank);
+            let shelf = &self.shelves[sight.place.shelf];
+            let guess = self.guess_leaf(sight.place.shelf, rank);
+            if let (Some(rank), Some(leaf)) = (shelf.ranks.get(guess), shelf.leaves.get(guess)) {
                 prefetch(rank);
                 prefetch(leaf);
             }
+            // Of a leaf, up to here; of an item, from the end on.
+            sight.guess = guess;
         }
+        // To the leaf, which knows where its items are.
         for sight in &mut *sights {
-            sight.place = self.place(sight.place.shelf, &sight.key, sight.key.rank(), sight.guess);
+            sight.place = self.place_in(sight.place.shelf, &sight.key, sight.key.rank(), sight.guess);
             prefetch(self.page(sight.place));
         }
+        // To the item, or the one before.
         for sight in &mut *sights {
             let page = self.page(sight.place);
             sight.guess = self.guess(sight.place);
@@ -190,7 +189,8 @@ impl<P: Page> Directory<P> {
         }
     }
 
-    fn shelf(&self, key: &P::Key, rank: u64) -> usize {
+    /// The number of the shelf that a key is or would be in.
+    fn shelf_of(&self, key: &P::Key, rank: u64) -> usize {
         let guess = interpolate(self.ranks.len(), (0, u64::MAX), rank);
         let shelf = count(&self.ranks, guess, rank).saturating_sub(1);
         // Of several with the same rank, it is one before.
@@ -200,18 +200,22 @@ impl<P: Page> Directory<P> {
         self.shelves.partition_point(|shelf| shelf.first <= *key).saturating_sub(1)
     }
 
-    /// A shelf, and the ranks that those in it are between.
-    fn shelf_at(&self, number: usize) -> (&Shelf<P>, (u64, u64)) {
-        let high = self.ranks.get(number + 1).map_or(u64::MAX, |next| *next);
-        (&self.shelves[number], (self.ranks[number], high))
+    /// The lowest rank that may be in the shelf after one.
+    fn end_of(&self, shelf: usize) -> u64 {
+        self.ranks.get(shelf + 1).map_or(u64::MAX, |next| *next)
     }
 
-    /// The page in a shelf that a key is or would be in, by a guess.
-    fn place(&self, number: usize, key: &P::Key, rank: u64, guess: usize) -> Place {
-        let (shelf, (_, end)) = self.shelf_at(number);
-        let leaf = shelf.leaf(key, rank, guess);
-        let high = shelf.ranks.get(leaf + 1).map_or(end, |next| *next);
-        Place { shelf: number, leaf, way: way((shelf.ranks[leaf], high), rank) }
+    /// Which leaf of a shelf a rank is in, more or less. They are spread evenly, where nobody chose them.
+    fn guess_leaf(&self, shelf: usize, rank: u64) -> usize {
+        interpolate(self.shelves[shelf].ranks.len(), (self.ranks[shelf], self.end_of(shelf)), rank)
+    }
+
+    /// The page in a shelf that a key is or would be in, by a guess of the leaf.
+    fn place_in(&self, shelf: usize, key: &P::Key, rank: u64, guess: usize) -> Place {
+        let leaf = self.shelves[shelf].leaf(key, rank, guess);
+        let ranks = &self.shelves[shelf].ranks;
+        let high = ranks.get(leaf + 1).map_or_else(|| self.end_of(shelf), |next| *next);
+        Place { shelf, leaf, share: share((ranks[leaf], high), rank) }
     }
 
     /// Where in its page the key is, or where it would go.
@@ -226,7 +230,7 @@ impl<P: Page> Directory<P> {
     }
 
     fn guess(&self, place: Place) -> usize {
-        (place.way * self.page(place).len() as f32) as i64 as usize
+        part_of(self.page(place).len(), place.share)
     }
 
     pub(super) fn page(&self, place: Place) -> &P {
@@ -326,9 +330,6 @@ impl<P: Page> Directory<P> {
             shelf.leaves[place.leaf - 1].page.append(later.page);
         } else if here == 0 && !only_shelf {
             self.drop_shelf(place.shelf);
-            self.pages -= 1;
-            self.edition += 1;
-            return;
         } else {
             return shelf.leaves[place.leaf].page.shrink();
         }

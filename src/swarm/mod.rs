@@ -24,6 +24,7 @@ mod tests;
 mod torrent;
 mod walk;
 
+use crate::limits::UDP_SCRAPE_MAX;
 pub use crate::wire::bencode::Counts;
 pub use endpoint::{Announce, Endpoint};
 pub use random::Random;
@@ -83,15 +84,16 @@ impl Totals {
     }
 }
 
-/// Torrents that a scrape looks for at a time: a long one is two such portions.
-const SCRAPED_TOGETHER: usize = 40;
+/// Torrents that a scrape looks for at a time: half of the longest, so that what was fetched for the first is still in the
+/// nearest cache when the last was looked for.
+const SCRAPED_TOGETHER: usize = UDP_SCRAPE_MAX.div_ceil(2);
 
 /// All torrents and their peers.
 pub struct Swarms<const N: usize> {
     torrents: Directory<TorrentPage<N>>,
-    /// Those that will be announced to next,
+    /// Those that will be announced to next.
     announced: Ahead,
-    /// and those that will be scraped.
+    /// Those that will be scraped: by themselves, since a scrape may come between announces that were looked ahead for.
     scraped: Ahead,
     totals: Totals,
     tending: Tending<N>,
@@ -117,8 +119,8 @@ impl<const N: usize> Swarms<N> {
         }
     }
 
-    /// Has the torrents on their way into the cache that are announced to next, in this order: then those announces are quick.
-    /// Some may be left out, and others come between.
+    /// Finds the torrents that will be announced to next, in this order, so that those announces are quick. Some may be left
+    /// out, and others come between.
     pub fn look_ahead(&mut self, hashes: impl Iterator<Item = InfoHash>) {
         self.announced.look(&self.torrents, hashes);
         self.announced.fetch_peers(&self.torrents);

@@ -189,6 +189,7 @@ impl<const N: usize> Peers<N> {
                 self.insert(now, peer, what)
             }
             Self::Row { slots, len, seeders } => {
+                // Nobody may have looked ahead.
                 row::fetch(&slots[..usize::from(*len)]);
                 match row::find(&slots[..usize::from(*len)], peer) {
                     Ok(at) => {

@@ -5,10 +5,7 @@
 use super::endpoint::{Endpoint, Stored};
 use super::seek::{Key, interpolate, seek};
 use crate::limits::PEER_TIMEOUT_MINUTES;
-use crate::sys::cache::prefetch;
-
-/// Bytes that come into the cache together; more on some machines.
-const CACHE_LINE: usize = 64;
+use crate::sys::cache;
 
 /// How many peers of a row stayed, and how many of those are seeding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +16,7 @@ pub(super) struct Kept {
 
 /// Has a row fetched into the cache, for a search and a choice that follow.
 pub(super) fn fetch<const N: usize>(row: &[Stored<N>]) {
-    row.iter().step_by(CACHE_LINE / Stored::<N>::SIZE).for_each(prefetch);
+    row.iter().step_by(cache::LINE / Stored::<N>::SIZE).for_each(cache::prefetch);
 }
 
 /// Where the peer is, or where it would go.

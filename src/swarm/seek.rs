@@ -11,17 +11,23 @@ pub(super) trait Key: Ord + Copy + Default {
 /// Ranks that are looked at around a guess.
 const WINDOW: usize = 8;
 
-/// Where among `len` ranks that are spread evenly from `low` to `high` one is, more or less.
+/// Where among `len` ranks that are spread evenly within bounds one is, more or less.
 pub(super) fn interpolate(len: usize, bounds: (u64, u64), rank: u64) -> usize {
-    (way(bounds, rank) * len as f32) as i64 as usize
+    part_of(len, share(bounds, rank))
 }
 
-/// How far from `low` to `high` a rank is: from 0 to 1.
-pub(super) fn way((low, high): (u64, u64), rank: u64) -> f32 {
+/// How far from the lower to the upper of the bounds a rank is: from 0 to 1.
+pub(super) fn share((low, high): (u64, u64), rank: u64) -> f32 {
     // Halved, so that they are cheap to convert.
     let way = (rank.saturating_sub(low) >> 1) as i64 as f32;
     let whole = (high.saturating_sub(low) >> 1) as i64 as f32 + 1.0;
     way / whole
+}
+
+/// A share of a length.
+pub(super) fn part_of(len: usize, share: f32) -> usize {
+    // By way of a signed number, to which processors can convert.
+    (share * len as f32) as i64 as usize
 }
 
 /// How many of the ascending ranks are not above one, by a guess.
@@ -29,7 +35,8 @@ pub(super) fn count(ranks: &[u64], guess: usize, rank: u64) -> usize {
     count_near(ranks, guess, rank).unwrap_or_else(|| ranks.partition_point(|other| *other <= rank))
 }
 
-/// The same, if it shows in a window around the guess. What costs most in a search is a branch that goes either way: here is none.
+/// The same, if it shows in a window around the guess. What costs most in a search is a branch that goes either way: here
+/// is none.
 fn count_near(ranks: &[u64], guess: usize, rank: u64) -> Option<usize> {
     let last = ranks.len().checked_sub(WINDOW)?;
     let from = guess.saturating_sub(WINDOW / 2).min(last);
@@ -41,8 +48,8 @@ fn count_near(ranks: &[u64], guess: usize, rank: u64) -> Option<usize> {
 
 /// Where among `len` ascending keys a key is, or where it would go, with a guess of that.
 ///
-/// From the guess it takes steps of growing width until the place is between two of them, then halves. Keys that are spread
-/// evenly are found next to a guess by interpolation; others cost twice a binary search at most.
+/// From the guess it takes steps of growing width until the place is between two of them, then halves. Keys that are
+/// spread evenly are found next to a guess by interpolation; others cost twice a binary search at most.
 pub(super) fn seek<'a, K: Key + 'a>(
     len: usize,
     guess: usize,
@@ -71,4 +78,51 @@ pub(super) fn seek<'a, K: Key + 'a>(
         }
     }
     Err(from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Endpoint;
+    use super::*;
+
+    const BOUNDS: (u64, u64) = (0, u64::MAX);
+
+    #[test]
+    fn whatever_the_guess_all_ranks_are_counted_that_are_not_above() {
+        for len in [0, 1, 7, 8, 9, 100] {
+            // each twice
+            let ranks: Vec<u64> = (0..len).map(|n| n / 2 * 10 + 10).collect();
+            for rank in (0..len * 5 + 30).chain([u64::MAX]) {
+                let expected = ranks.iter().filter(|other| **other <= rank).count();
+                for guess in [0, 1, ranks.len() / 2, ranks.len(), usize::MAX] {
+                    assert_eq!(count(&ranks, guess, rank), expected, "{rank} of {len}, guess {guess}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_the_guess_a_key_is_found_where_it_is() {
+        let mut keys: Vec<_> =
+            (0..200).map(|n: u16| Endpoint { address: [10, 0, 0, 1], port: n.to_be_bytes() }).collect();
+        keys.sort();
+        for len in [0, 1, 2, 17, 200] {
+            let some = &keys[..len];
+            for key in &keys {
+                let expected = some.binary_search(key);
+                for guess in [0, 1, len / 2, len, usize::MAX, interpolate(len, BOUNDS, key.rank())] {
+                    assert_eq!(seek(len, guess, key, |at| &some[at]), expected, "of {len}, guess {guess}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_guess_is_near_where_ranks_are_spread_evenly_and_never_beyond_the_end() {
+        for (rank, expected) in [(0, 0), (u64::MAX / 4, 24), (u64::MAX / 2 + 1, 50), (u64::MAX, 100)] {
+            assert!(interpolate(100, BOUNDS, rank).abs_diff(expected) <= 1, "{rank}");
+        }
+        assert_eq!(interpolate(100, (7, 7), 7), 0);
+        assert_eq!(interpolate(100, (50, 60), 10), 0);
+    }
 }

@@ -12,8 +12,8 @@ const OFFERED_LEAST: usize = 8;
 
 /// Room for a fixed number of datagrams and their replies.
 ///
-/// Use: [`receive`](Batch::receive); perhaps a look at all [`requests`](Batch::requests); for each datagram [`exchange`](Batch::exchange) and perhaps
-/// [`set_reply`](Batch::set_reply); then [`send`](Batch::send).
+/// Use: [`receive`](Batch::receive); perhaps a look at all [`requests`](Batch::requests); for each datagram
+/// [`exchange`](Batch::exchange) and perhaps [`set_reply`](Batch::set_reply); then [`send`](Batch::send).
 pub struct Batch {
     request_bytes: usize,
     reply_bytes: usize,
@@ -68,10 +68,10 @@ struct Sizes {
 }
 
 impl Batch {
-    /// Room for `datagrams` datagrams (at least one) of `request_bytes` each, and replies of `reply_bytes` each.
+    /// Room for `datagrams` datagrams of `request_bytes` each (at least one of both), and replies of `reply_bytes` each.
     /// Of longer datagrams only the first `request_bytes` are kept.
     pub fn new(datagrams: usize, request_bytes: usize, reply_bytes: usize) -> Self {
-        let datagrams = datagrams.max(1);
+        let (datagrams, request_bytes) = (datagrams.max(1), request_bytes.max(1));
         // SAFETY: plain numbers in both arms of the union: all zeros is a value.
         let name: Name = unsafe { mem::zeroed() };
         Batch {

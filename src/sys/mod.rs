@@ -1,4 +1,4 @@
-//! The operating system: sockets, waiting, time, randomness, identity.
+//! The operating system: sockets, waiting, time, randomness, identity; and the machine: memory, the cache.
 //!
 //! All unsafe code of the tracker lives here, so that it can be read in one sitting; everything else is checked by
 //! the compiler. The wing knows nothing of trackers: sizes and times come in as arguments.

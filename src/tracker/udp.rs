@@ -28,7 +28,8 @@ impl<const N: usize> Tracker<N> {
         reply.length()
     }
 
-    /// Prepares for requests that come next, so that the answers are quick. Nothing changes.
+    /// Prepares for requests that come next, in this order, so that the answers are quick. Some may be left out.
+    /// Connection ids are not looked at: what a false one wastes here is little beside what the kernel took to receive it.
     pub fn look_ahead<'a>(&mut self, requests: impl Iterator<Item = &'a [u8]>) {
         let hashes = requests.filter_map(udp::announced_to);
         self.swarms.look_ahead(hashes.map(|hash| InfoHash(*hash)));

@@ -101,8 +101,8 @@ impl<'a> Announce<'a> {
 
 /// The info hash of an announce; nothing of other requests.
 pub fn announced_to(packet: &[u8]) -> Option<&[u8; 20]> {
-    let prefix = Prefix::parse(packet)?;
-    if prefix.action == Action::Announce { Announce::parse(packet).map(|said| said.info_hash) } else { None }
+    Prefix::parse(packet).filter(|prefix| prefix.action == Action::Announce)?;
+    Announce::parse(packet).map(|said| said.info_hash)
 }
 
 fn field<const L: usize>(packet: &[u8], at: usize) -> Option<&[u8; L]> {

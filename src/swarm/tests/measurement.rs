@@ -129,8 +129,8 @@ fn time_of_growth_and_lookup() {
     }
 }
 
-/// Batches of 64 announces, each of a new torrent, up to ten million: what the longest take, and how much of that is the batch's own
-/// work. A machine that is shared takes time from any batch; what a batch takes in each of several runs is its own.
+/// Batches of 64 announces, each of a new torrent, up to ten million: what the longest take, and how much of that is the
+/// batch's own work. A machine that is shared takes time from any batch; what one takes in each of several runs is its own.
 #[test]
 #[ignore = "measurement"]
 fn time_of_batches_while_growing() {
