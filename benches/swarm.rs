@@ -3,6 +3,10 @@
 
 use divan::{Bencher, black_box};
 use opentracker::swarm::{Announce, Endpoint, InfoHash, Random, Swarms};
+use opentracker::sys::alloc::Allocator;
+
+#[global_allocator]
+static ALLOCATOR: Allocator = Allocator::new();
 
 fn main() {
     divan::main();

@@ -128,29 +128,3 @@ fn time_of_growth_and_lookup() {
         println!("walk {step}: {:?} in {calls} calls of 100 steps, longest {longest:?}", (running() - start));
     }
 }
-
-/// Batches of 64 announces, each of a new torrent, up to ten million: what the longest take, and how much of that is the
-/// batch's own work. A machine that is shared takes time from any batch; what one takes in each of several runs is its own.
-#[test]
-#[ignore = "measurement"]
-fn time_of_batches_while_growing() {
-    const BATCH: u64 = 64;
-    let mut least = vec![Duration::MAX; 10_000_000 / BATCH as usize];
-    for run in 1..=3 {
-        let mut swarms = Swarms::<4>::new();
-        let mut longest = Duration::ZERO;
-        for (batch, least) in least.iter_mut().enumerate() {
-            let names = (0..BATCH).map(|n| spread(batch as u64 * BATCH + n));
-            let start = running();
-            swarms.look_ahead(names.clone());
-            names.for_each(|name| _ = swarms.announce(START, &name, &peer(0), SEED));
-            let took = running() - start;
-            *least = took.min(*least);
-            longest = longest.max(took);
-        }
-        println!("run {run}: longest {longest:?}");
-    }
-    least.sort_unstable();
-    let share = |part: f64| least[(part * (least.len() - 1) as f64) as usize];
-    println!("own work: p50 {:?}, p99.9 {:?}, longest {:?}", share(0.5), share(0.999), share(1.0));
-}
