@@ -35,6 +35,8 @@ pub fn run(port: u16, announce_bytes: usize) -> io::Result<()> {
 
 /// Takes the time of each turn as our tracker does.
 fn timed(socket: &UdpSocket, file: &OsString, mut turn: impl FnMut()) -> io::Result<()> {
+    let mut next = file.clone();
+    next.push(".next");
     let [mut wall, mut processor] = [Histogram::default(), Histogram::default()];
     loop {
         sys::wait(socket);
@@ -44,7 +46,9 @@ fn timed(socket: &UdpSocket, file: &OsString, mut turn: impl FnMut()) -> io::Res
         wall.add(began.0.elapsed());
         if wall.count() % TURNS_WRITTEN == 0 {
             let words: Vec<u8> = wall.words().chain(processor.words()).flat_map(u64::to_ne_bytes).collect();
-            std::fs::write(file, words)?;
+            // Whoever reads it finds all of it at any time.
+            std::fs::write(&next, words)?;
+            std::fs::rename(&next, file)?;
         }
     }
 }
