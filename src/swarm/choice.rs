@@ -1,13 +1,14 @@
 //! The choice of peers for a reply: distinct, every one equally likely, drawn anew for each reply. From a crowd they come in runs of
-//! neighbours in an order that says nothing of them.
+//! neighbours in an order that says nothing of them, from ten places of it at least.
 
 use super::crowd::{Crowd, LEAF_MAX, PeerPage};
 use super::directory::Page;
 use super::endpoint::{Endpoint, Stored};
 use super::peers::{Few, Peers, ROW_MAX};
 use super::random::Random;
-use crate::limits::NUMWANT_MAX;
+use smallvec::SmallVec;
 use std::hint::select_unpredictable;
+use std::ops::Range;
 
 /// A crowd is drawn from by lot if it has this many times the peers wanted; below that, repeated lots would be many.
 const DRAW_CROWDED: usize = 4;
@@ -15,17 +16,20 @@ const DRAW_CROWDED: usize = 4;
 /// Places for each peer that is there; where more than that are empty, lots would be many, so all pages are looked through.
 const DRAW_TRIES: usize = 64;
 
-/// Bits by which pages are told apart that nobody was taken from.
-const PAGE_BITS: usize = 1024;
-
 /// Lots drawn at a time at most.
-const LOTS: usize = 64;
+const LOTS: usize = 32;
 
 /// Lots drawn beside those that would suffice on average.
 const LOTS_SPARE: usize = 3;
 
-/// Peers that are taken from one place: most of the time goes into memory that is not in the cache.
-const RUN: usize = 4;
+/// Places in a crowd that the peers of a reply are from at least, if they are so many.
+const PLACES: usize = 10;
+
+/// Peers that are taken from one place at most.
+const RUN_MAX: usize = 8;
+
+/// Words of bits by which places are told apart that nobody was taken from.
+const WORDS: usize = 64;
 
 /// Where chosen peers go: leechers from the front, seeders behind them, in any order.
 struct Reply<'a> {
@@ -112,9 +116,15 @@ fn from_crowd<const N: usize>(crowd: &Crowd<N>, minute: u32, wanted: usize, rand
     let places = crowd.pages.places() * LEAF_MAX;
     let crowded = there >= wanted.saturating_mul(DRAW_CROWDED) && places <= there.saturating_mul(DRAW_TRIES);
     match u32::try_from(places) {
-        Ok(places) if crowded && wanted <= NUMWANT_MAX => draw(crowd, places, minute, wanted, random, reply),
+        Ok(places) if crowded => draw(crowd, places, minute, wanted, random, reply),
         _ => pick(crowd, minute, wanted, random, reply),
     }
+}
+
+/// Peers that are taken from one place in a crowd: the more, the less memory has to be fetched into the cache, which is most of
+/// the work, and the more alike are two replies.
+pub(super) fn run_of(wanted: usize) -> usize {
+    (wanted / PLACES).clamp(1, RUN_MAX)
 }
 
 /// Draws places at random, whether somebody is there or not, and takes a run of peers from each until there are enough. As every
@@ -131,68 +141,81 @@ fn draw<const N: usize>(
     random: &mut Random,
     reply: &mut Reply,
 ) {
-    let mut drawn = Drawn::new();
-    let mut left = wanted;
+    let mut drawing = Drawing { crowd, minute, run: run_of(wanted), left: wanted, drawn: Drawn::new() };
     let (page, _) = crowd.pages.page_at(0);
     let mut lots = [(page, 0); LOTS];
-    while left > 0 {
+    while drawing.left > 0 {
         let mut some = 0;
-        for _ in 0..lots_for(left, places, crowd.heads.all()) {
+        for _ in 0..drawing.lots(places) {
             let place = random.below(places.into()) as u32;
             let (page, there) = crowd.pages.page_at(place as usize / LEAF_MAX);
             lots[some] = (page, place);
             some += usize::from(there & (place as usize % LEAF_MAX < page.len()));
         }
         for (page, place) in &lots[..some] {
-            page.fetch(*place as usize % LEAF_MAX, RUN);
+            page.fetch(*place as usize % LEAF_MAX, drawing.run);
         }
         for (page, place) in &lots[..some] {
-            if left == 0 {
+            if drawing.left == 0 {
                 return;
             }
-            let (_, is_alive) = page.peer_at(*place as usize % LEAF_MAX, minute);
-            if is_alive {
-                run(crowd, page, *place, minute, &mut left, &mut drawn, reply);
-            }
+            drawing.take(page, *place, reply);
         }
     }
 }
 
-/// How many lots are likely to suffice for so many peers: now and then some more are needed, and few are drawn in vain.
-fn lots_for(wanted: usize, places: u32, there: u32) -> usize {
-    let runs = wanted.div_ceil(RUN) as u64;
-    LOTS.min((runs * u64::from(places) / u64::from(there.max(1))) as usize + LOTS_SPARE)
+/// What is known while a reply's peers are drawn from a crowd.
+struct Drawing<'a, const N: usize> {
+    crowd: &'a Crowd<N>,
+    minute: u32,
+    /// Peers of a run.
+    run: usize,
+    left: usize,
+    drawn: Drawn,
 }
 
-/// Takes the peer at a place and those who come next, all in a circle, but for those who were taken before.
-fn run<'a, const N: usize>(
-    crowd: &'a Crowd<N>,
-    mut page: &'a PeerPage<N>,
-    place: u32,
-    minute: u32,
-    left: &mut usize,
-    drawn: &mut Drawn,
-    reply: &mut Reply,
-) {
-    let (mut number, mut from) = (place as usize / LEAF_MAX, place as usize % LEAF_MAX);
-    let mut more = RUN;
-    loop {
-        let is_new = drawn.enter(number);
-        for (slot, stored) in page.alive(minute, from) {
-            let place = (number * LEAF_MAX + slot) as u32;
-            if is_new || !drawn.has(place) {
-                drawn.take(place);
-                reply.put(stored);
-                *left -= 1;
-            }
-            more -= 1;
-            if more == 0 || *left == 0 {
-                return;
-            }
+impl<'a, const N: usize> Drawing<'a, N> {
+    /// How many lots are likely to suffice: now and then some more are needed, and few are drawn in vain.
+    fn lots(&self, places: u32) -> usize {
+        let runs = self.left.div_ceil(self.run) as u64;
+        let there = self.crowd.heads.all().max(1);
+        LOTS.min((runs * u64::from(places) / u64::from(there)) as usize + LOTS_SPARE)
+    }
+
+    /// Takes a run of peers from a place on, if the one there is still in the swarm. Nearly always they all are, of one page, and
+    /// new: then there is nothing to look out for.
+    fn take(&mut self, page: &'a PeerPage<N>, place: u32, reply: &mut Reply) {
+        let slot = place as usize % LEAF_MAX;
+        let run = self.run.min(self.left);
+        if let Some(peers) = page.alive_run(slot, run, self.minute)
+            && self.drawn.add_run(place, run as u32)
+        {
+            peers.iter().for_each(|peer| reply.put(peer));
+            self.left -= run;
+        } else if page.peer_at(slot, self.minute).1 {
+            self.take_each(page, place, reply);
         }
-        number = crowd.pages.next_number(number);
-        page = crowd.pages.page_at(number).0;
-        from = 0;
+    }
+
+    /// Takes the peer at a place and those who come next, all in a circle, but for those who were taken before.
+    fn take_each(&mut self, mut page: &'a PeerPage<N>, place: u32, reply: &mut Reply) {
+        let (mut number, mut from) = (place as usize / LEAF_MAX, place as usize % LEAF_MAX);
+        let mut more = self.run;
+        loop {
+            for (slot, stored) in page.alive(self.minute, from) {
+                if self.drawn.add((number * LEAF_MAX + slot) as u32) {
+                    reply.put(stored);
+                    self.left -= 1;
+                }
+                more -= 1;
+                if more == 0 || self.left == 0 {
+                    return;
+                }
+            }
+            number = self.crowd.pages.next_number(number);
+            page = self.crowd.pages.page_at(number).0;
+            from = 0;
+        }
     }
 }
 
@@ -211,33 +234,39 @@ fn pick<const N: usize>(crowd: &Crowd<N>, minute: u32, mut wanted: usize, random
     }
 }
 
-/// Which peers were taken already, by the numbers of their places. Most are of pages that nobody was taken from before: a bit tells
-/// that, for all the pages that share it.
+/// Which peers were taken already, by the numbers of their places. A bit that is not set tells that one was not; those of a large
+/// crowd share bits, so one that is set tells nothing yet.
 struct Drawn {
-    pages: [u64; PAGE_BITS / 64],
-    places: [u32; NUMWANT_MAX],
-    count: usize,
+    bits: [u64; WORDS],
+    runs: SmallVec<[Range<u32>; 32]>,
 }
 
 impl Drawn {
     fn new() -> Self {
-        Self { pages: [0; PAGE_BITS / 64], places: [0; NUMWANT_MAX], count: 0 }
+        Self { bits: [0; WORDS], runs: SmallVec::new() }
     }
 
-    /// Whether certainly nobody was taken from that page. Asked before anybody is.
-    fn enter(&mut self, page: usize) -> bool {
-        let word = &mut self.pages[page / 64 % (PAGE_BITS / 64)];
-        let before = *word;
-        *word |= 1 << (page % 64);
-        *word != before
+    /// Adds a run from a place on, if it is easily seen that none of it was taken.
+    fn add_run(&mut self, place: u32, run: u32) -> bool {
+        let bits = ((1 << run) - 1) << (place % u64::BITS);
+        let word = &mut self.bits[(place / u64::BITS) as usize % WORDS];
+        let is_new = place % u64::BITS <= u64::BITS - run && *word & bits == 0;
+        if is_new {
+            *word |= bits;
+            self.runs.push(place..place + run);
+        }
+        is_new
     }
 
-    fn has(&self, place: u32) -> bool {
-        self.places[..self.count].contains(&place)
-    }
-
-    fn take(&mut self, place: u32) {
-        self.places[self.count] = place;
-        self.count += 1;
+    /// Adds a place, if it is none of them.
+    fn add(&mut self, place: u32) -> bool {
+        let bit = 1 << (place % u64::BITS);
+        let word = &mut self.bits[(place / u64::BITS) as usize % WORDS];
+        let is_new = *word & bit == 0 || !self.runs.iter().any(|run| run.contains(&place));
+        if is_new {
+            *word |= bit;
+            self.runs.push(place..place + 1);
+        }
+        is_new
     }
 }

@@ -57,6 +57,13 @@ impl<const N: usize> PeerPage<N> {
         peers.iter().enumerate().skip(from).filter(alive)
     }
 
+    /// So many peers from a slot on, if they are there and all in the swarm at `now`.
+    pub(super) fn alive_run(&self, slot: usize, run: usize, now: u32) -> Option<&[Stored<N>]> {
+        let elapsed = now.saturating_sub(self.minute);
+        let run = self.peers().get(slot..slot + run)?;
+        run.iter().all(|stored| row::is_alive(stored, self.minute, elapsed)).then_some(run)
+    }
+
     /// Has the peer in a slot, which there must be, and the last of some from there on fetched into the cache: those between
     /// come along, if they are few.
     pub(super) fn fetch(&self, slot: usize, some: usize) {

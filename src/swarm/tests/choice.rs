@@ -1,5 +1,6 @@
 //! Whether every peer is equally likely to be chosen.
 
+use super::super::choice::run_of;
 use super::super::{Announce, Endpoint, Random, Swarms};
 use super::{LEECH, SEED, peer, spread};
 use std::collections::BTreeMap;
@@ -15,8 +16,11 @@ fn threshold(freedom: f64, variance: f64) -> f64 {
 }
 
 /// Peers of a crowd come in runs, so how often one is chosen says something of those around it. The variance of chi-squared is then
-/// the sum of the squares of these correlations: of two that are 1, 2, 3 apart, as many runs of 4 have both.
-const VARIANCE_OF_RUNS: f64 = 1.0 + 2.0 * (9.0 + 4.0 + 1.0) / 16.0;
+/// the sum of the squares of these correlations: of two that are 1, 2, 3 apart, this share of the runs has both.
+fn variance_of_runs(wanted: usize) -> f64 {
+    let run = run_of(wanted);
+    1.0 + 2.0 * (1..run).map(|both| (both as f64 / run as f64).powi(2)).sum::<f64>()
+}
 
 /// Chooses over and over from a swarm of `fresh` peers, after as many `stale` ones have got too old.
 fn is_fair<const N: usize>(fresh: u32, stale: u32, wanted: usize, rounds: u32, kind: fn(u32) -> Announce) {
@@ -54,7 +58,7 @@ fn is_fair<const N: usize>(fresh: u32, stale: u32, wanted: usize, rounds: u32, k
     let freedom = f64::from(fresh - 1);
     // Too even would be wrong as well.
     let in_runs = fresh + stale > 256 && fresh as usize >= 4 * wanted;
-    let variance = if in_runs { VARIANCE_OF_RUNS } else { 1.0 };
+    let variance = if in_runs { variance_of_runs(wanted) } else { 1.0 };
     assert!(chi < threshold(freedom, variance), "{chi} of {freedom}");
     let low = 2.0 * freedom - threshold(freedom, variance);
     assert!(chi > low, "{chi} of {freedom}");
@@ -82,6 +86,8 @@ fn choice_is_fair_in_a_crowd() {
     is_fair::<4>(300, 0, 200, 20_000, leech);
     is_fair::<4>(10_000, 0, 50, 40_000, leech);
     is_fair::<16>(10_000, 0, 50, 40_000, leech);
+    is_fair::<4>(1000, 0, 8, 40_000, leech);
+    is_fair::<4>(2000, 0, 200, 20_000, leech);
 }
 
 #[test]
@@ -90,6 +96,36 @@ fn choice_is_fair_among_seeders_leechers_and_the_stale() {
     is_fair::<4>(1000, 1000, 50, 20_000, mixed);
     is_fair::<16>(3000, 9000, 50, 20_000, mixed);
     is_fair::<4>(300, 20_000, 74, 4000, mixed);
+}
+
+#[test]
+fn a_reply_comes_from_ten_places_at_least() {
+    let (mut swarms, hash) = (Swarms::<4>::new(), spread(1));
+    for n in 0..50_000 {
+        swarms.announce(START, &hash, &peer(n), LEECH);
+    }
+    let mut order: Vec<Endpoint<4>> = (0..50_000).map(peer).collect();
+    order.sort();
+    let (_, torrent) = swarms.announce(START, &hash, &peer(0), LEECH);
+    let mut random = Random::new([1, 2]);
+    let mut out = [0; 1200];
+    for wanted in [5, 10, 30, 50, 74, 200] {
+        let rounds = 1000;
+        let mut places = 0;
+        for _ in 0..rounds {
+            let bytes = torrent.choose(wanted, &mut random, &mut out);
+            let at = |record: &[u8]| {
+                let (address, port) = (record[..4].try_into().unwrap(), record[4..].try_into().unwrap());
+                order.binary_search(&Endpoint { address, port }).unwrap()
+            };
+            let mut chosen: Vec<usize> = out[..bytes].chunks_exact(6).map(at).collect();
+            chosen.sort_unstable();
+            places += 1 + chosen.windows(2).filter(|two| two[1] - two[0] > 1).count();
+        }
+        // Now and then two are next to each other.
+        assert!(places as f64 > 0.98 * (rounds * wanted.min(10)) as f64, "{places} for {wanted}");
+        assert!(wanted < 200 || places > 20 * rounds, "{places} for {wanted}");
+    }
 }
 
 /// Addresses in a row are mostly one network's, and who asks wants peers from all over the swarm.
