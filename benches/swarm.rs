@@ -102,7 +102,7 @@ fn insert(bencher: Bencher, torrents: u64) {
 }
 
 /// A swarm's known peer announces and is told of others.
-#[divan::bench(args = [(5, 30), (5, 74), (200, 30), (200, 74), (1_000, 74), (100_000, 30), (100_000, 74)])]
+#[divan::bench(args = [(5, 30), (5, 74), (200, 30), (200, 74), (1_000, 74), (1_000, 200), (100_000, 30), (100_000, 74), (100_000, 200)])]
 fn choose(bencher: Bencher, (peers, wanted): (u32, usize)) {
     let mut swarms = swarms(1, peers);
     let mut random = Random::new([1, 2]);

@@ -1,11 +1,12 @@
 //! The choice of peers for a reply: distinct, every one equally likely, drawn anew for each reply. From a crowd they come in runs of
-//! neighbours in an order that says nothing of them, from ten places of it at least.
+//! neighbours in an order that says nothing of them: ten runs at least, if so many peers are wanted.
 
 use super::crowd::{Crowd, LEAF_MAX, PeerPage};
 use super::directory::Page;
 use super::endpoint::{Endpoint, Stored};
 use super::peers::{Few, Peers, ROW_MAX};
 use super::random::Random;
+use crate::limits::NUMWANT_MAX;
 use smallvec::SmallVec;
 use std::hint::select_unpredictable;
 use std::ops::Range;
@@ -16,19 +17,19 @@ const DRAW_CROWDED: usize = 4;
 /// Places for each peer that is there; where more than that are empty, lots would be many, so all pages are looked through.
 const DRAW_TRIES: usize = 64;
 
-/// Lots drawn at a time at most.
-const LOTS: usize = 32;
+/// Lots drawn at a time at most: about as many as the longest reply needs, since memory is only waited for once then.
+const LOTS: usize = 40;
 
 /// Lots drawn beside those that would suffice on average.
 const LOTS_SPARE: usize = 3;
 
-/// Places in a crowd that the peers of a reply are from at least, if they are so many.
-const PLACES: usize = 10;
+/// Runs that a reply from a crowd is made of at least, if so many peers are wanted.
+const RUNS_MIN: usize = 10;
 
-/// Peers that are taken from one place at most.
+/// Peers of a run at most: those of IPv4 are no longer than a line of the cache then.
 const RUN_MAX: usize = 8;
 
-/// Words of bits by which places are told apart that nobody was taken from.
+/// Words of bits that tell which places nobody was taken from yet: in a crowd of up to 4096 places each has a bit of its own.
 const WORDS: usize = 64;
 
 /// Where chosen peers go: leechers from the front, seeders behind them, in any order.
@@ -116,15 +117,15 @@ fn from_crowd<const N: usize>(crowd: &Crowd<N>, minute: u32, wanted: usize, rand
     let places = crowd.pages.places() * LEAF_MAX;
     let crowded = there >= wanted.saturating_mul(DRAW_CROWDED) && places <= there.saturating_mul(DRAW_TRIES);
     match u32::try_from(places) {
-        Ok(places) if crowded => draw(crowd, places, minute, wanted, random, reply),
+        Ok(places) if crowded && wanted <= NUMWANT_MAX => draw(crowd, places, minute, wanted, random, reply),
         _ => pick(crowd, minute, wanted, random, reply),
     }
 }
 
-/// Peers that are taken from one place in a crowd: the more, the less memory has to be fetched into the cache, which is most of
-/// the work, and the more alike are two replies.
+/// Peers of a run: the more, the less memory has to be fetched into the cache, which is most of the work, and the more often
+/// the same peers are told of together.
 pub(super) fn run_of(wanted: usize) -> usize {
-    (wanted / PLACES).clamp(1, RUN_MAX)
+    (wanted / RUNS_MIN).clamp(1, RUN_MAX)
 }
 
 /// Draws places at random, whether somebody is there or not, and takes a run of peers from each until there are enough. As every
@@ -141,12 +142,12 @@ fn draw<const N: usize>(
     random: &mut Random,
     reply: &mut Reply,
 ) {
-    let mut drawing = Drawing { crowd, minute, run: run_of(wanted), left: wanted, drawn: Drawn::new() };
+    let mut drawing = Drawing { crowd, minute, run: run_of(wanted), left: wanted, taken: Taken::new() };
     let (page, _) = crowd.pages.page_at(0);
     let mut lots = [(page, 0); LOTS];
     while drawing.left > 0 {
         let mut some = 0;
-        for _ in 0..drawing.lots(places) {
+        for _ in 0..drawing.likely_lots(places) {
             let place = random.below(places.into()) as u32;
             let (page, there) = crowd.pages.page_at(place as usize / LEAF_MAX);
             lots[some] = (page, place);
@@ -171,14 +172,14 @@ struct Drawing<'a, const N: usize> {
     /// Peers of a run.
     run: usize,
     left: usize,
-    drawn: Drawn,
+    taken: Taken,
 }
 
 impl<'a, const N: usize> Drawing<'a, N> {
     /// How many lots are likely to suffice: now and then some more are needed, and few are drawn in vain.
-    fn lots(&self, places: u32) -> usize {
+    fn likely_lots(&self, places: u32) -> usize {
         let runs = self.left.div_ceil(self.run) as u64;
-        let there = self.crowd.heads.all().max(1);
+        let there = self.crowd.heads.all();
         LOTS.min((runs * u64::from(places) / u64::from(there)) as usize + LOTS_SPARE)
     }
 
@@ -188,11 +189,11 @@ impl<'a, const N: usize> Drawing<'a, N> {
         let slot = place as usize % LEAF_MAX;
         let run = self.run.min(self.left);
         if let Some(peers) = page.alive_run(slot, run, self.minute)
-            && self.drawn.add_run(place, run as u32)
+            && self.taken.add_run(place, run as u32)
         {
             peers.iter().for_each(|peer| reply.put(peer));
             self.left -= run;
-        } else if page.peer_at(slot, self.minute).1 {
+        } else if page.alive_run(slot, 1, self.minute).is_some() {
             self.take_each(page, place, reply);
         }
     }
@@ -203,7 +204,7 @@ impl<'a, const N: usize> Drawing<'a, N> {
         let mut more = self.run;
         loop {
             for (slot, stored) in page.alive(self.minute, from) {
-                if self.drawn.add((number * LEAF_MAX + slot) as u32) {
+                if self.taken.add((number * LEAF_MAX + slot) as u32) {
                     reply.put(stored);
                     self.left -= 1;
                 }
@@ -234,23 +235,25 @@ fn pick<const N: usize>(crowd: &Crowd<N>, minute: u32, mut wanted: usize, random
     }
 }
 
-/// Which peers were taken already, by the numbers of their places. A bit that is not set tells that one was not; those of a large
-/// crowd share bits, so one that is set tells nothing yet.
-struct Drawn {
+/// Which peers were taken already, by the numbers of their places.
+struct Taken {
+    /// A bit that is not set tells that nobody was taken from the places that share it; one that is set tells nothing yet.
     bits: [u64; WORDS],
-    runs: SmallVec<[Range<u32>; 32]>,
+    /// Not more than peers are wanted, so adding one needs no memory.
+    runs: SmallVec<[Range<u32>; NUMWANT_MAX]>,
 }
 
-impl Drawn {
+impl Taken {
     fn new() -> Self {
         Self { bits: [0; WORDS], runs: SmallVec::new() }
     }
 
-    /// Adds a run from a place on, if it is easily seen that none of it was taken.
+    /// Adds a run from a place on, if a look at one word shows that none of it was taken.
     fn add_run(&mut self, place: u32, run: u32) -> bool {
         let bits = ((1 << run) - 1) << (place % u64::BITS);
         let word = &mut self.bits[(place / u64::BITS) as usize % WORDS];
-        let is_new = place % u64::BITS <= u64::BITS - run && *word & bits == 0;
+        let is_in_word = place % u64::BITS <= u64::BITS - run;
+        let is_new = is_in_word && *word & bits == 0;
         if is_new {
             *word |= bits;
             self.runs.push(place..place + run);
@@ -258,13 +261,13 @@ impl Drawn {
         is_new
     }
 
-    /// Adds a place, if it is none of them.
+    /// Adds a place, if it was not taken.
     fn add(&mut self, place: u32) -> bool {
-        let bit = 1 << (place % u64::BITS);
-        let word = &mut self.bits[(place / u64::BITS) as usize % WORDS];
-        let is_new = *word & bit == 0 || !self.runs.iter().any(|run| run.contains(&place));
+        if self.add_run(place, 1) {
+            return true;
+        }
+        let is_new = !self.runs.iter().any(|run| run.contains(&place));
         if is_new {
-            *word |= bit;
             self.runs.push(place..place + 1);
         }
         is_new

@@ -64,11 +64,11 @@ impl<const N: usize> PeerPage<N> {
         run.iter().all(|stored| row::is_alive(stored, self.minute, elapsed)).then_some(run)
     }
 
-    /// Has the peer in a slot, which there must be, and the last of some from there on fetched into the cache: those between
-    /// come along, if they are few.
+    /// Has the peers from a slot on, which there must be, fetched into the cache.
     pub(super) fn fetch(&self, slot: usize, some: usize) {
-        prefetch(&self.slots[slot]);
-        prefetch(&self.slots[(slot + some).min(self.slots.len()) - 1]);
+        let end = (slot + some).min(self.slots.len());
+        row::fetch(&self.slots[slot..end]);
+        prefetch(&self.slots[end - 1]);
     }
 
     /// The peer in a slot, which there must be, and whether it is still in the swarm at `now`.
