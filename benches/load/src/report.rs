@@ -75,8 +75,9 @@ fn costs(out: &mut String, results: &[Measured]) {
     for which in columns.iter().filter(|which| **which != Which::Ours) {
         let _ = write!(out, " | by {}", which.title());
     }
+    let others = columns.iter().filter(|which| **which != Which::Ours).count();
     out.push_str(" |\n|---|");
-    out.push_str(&"---:|".repeat(columns.len() * 2 - 1));
+    out.push_str(&"---:|".repeat(columns.len() + others));
     out.push('\n');
     for row in results.iter().filter(|row| row.key != "workers") {
         let ours = row.ours();
