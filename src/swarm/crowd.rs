@@ -70,13 +70,6 @@ impl<const N: usize> PeerPage<N> {
         row::fetch(&self.slots[slot..end]);
         prefetch(&self.slots[end - 1]);
     }
-
-    /// The peer in a slot, which there must be, and whether it is still in the swarm at `now`.
-    pub(super) fn peer_at(&self, slot: usize, now: u32) -> (Stored<N>, bool) {
-        let stored = self.slots[slot];
-        let elapsed = now.saturating_sub(self.minute);
-        (stored, row::is_alive(&stored, self.minute, elapsed))
-    }
 }
 
 impl<const N: usize> Page for PeerPage<N> {

@@ -336,8 +336,7 @@ fn walk_crowd<const N: usize>(
         let page = crowd.pages.page(place);
         for slot in index..page.len().min(index.saturating_add(*left)) {
             last = Some(*page.key(slot));
-            let (stored, is_alive) = page.peer_at(slot, minute);
-            if is_alive {
+            if let Some([stored]) = page.alive_run(slot, 1, minute) {
                 visit(&stored.endpoint);
             }
             *left -= 1;

@@ -98,15 +98,21 @@ fn choice_is_fair_among_seeders_leechers_and_the_stale() {
     is_fair::<4>(300, 20_000, 74, 4000, mixed);
 }
 
+/// A swarm of several shelves of pages, and its peers in their order.
+fn large_crowd() -> (Swarms<4>, Vec<Endpoint<4>>) {
+    let mut swarms = Swarms::new();
+    let mut order: Vec<_> = (0..50_000).map(peer).collect();
+    for one in &order {
+        swarms.announce(START, &spread(1), one, LEECH);
+    }
+    order.sort();
+    (swarms, order)
+}
+
 #[test]
 fn a_reply_has_ten_runs_at_least_of_eight_peers_at_most() {
-    let (mut swarms, hash) = (Swarms::<4>::new(), spread(1));
-    for n in 0..50_000 {
-        swarms.announce(START, &hash, &peer(n), LEECH);
-    }
-    let mut order: Vec<Endpoint<4>> = (0..50_000).map(peer).collect();
-    order.sort();
-    let (_, torrent) = swarms.announce(START, &hash, &peer(0), LEECH);
+    let (mut swarms, order) = large_crowd();
+    let (_, torrent) = swarms.announce(START, &spread(1), &peer(0), LEECH);
     let mut random = Random::new([1, 2]);
     let mut out = [0; 1200];
     for wanted in [5, 10, 30, 50, 74, 200] {
@@ -133,13 +139,8 @@ fn a_reply_has_ten_runs_at_least_of_eight_peers_at_most() {
 /// The first in order are in a run mostly because it came round from the last.
 #[test]
 fn the_first_in_order_are_chosen_as_often_as_any() {
-    let (mut swarms, hash) = (Swarms::<4>::new(), spread(1));
-    for n in 0..50_000 {
-        swarms.announce(START, &hash, &peer(n), LEECH);
-    }
-    let mut order: Vec<Endpoint<4>> = (0..50_000).map(peer).collect();
-    order.sort();
-    let (_, torrent) = swarms.announce(START, &hash, &peer(0), LEECH);
+    let (mut swarms, order) = large_crowd();
+    let (_, torrent) = swarms.announce(START, &spread(1), &peer(0), LEECH);
     let mut random = Random::new([1, 2]);
     let mut out = [0; 1200];
     let [mut first, mut others] = [0, 0];
