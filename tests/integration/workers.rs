@@ -1,9 +1,7 @@
 //! UDP through worker threads (`listen.udp.workers`): the same answers, from threads that hold no privileges.
 
-mod harness;
-
-use harness::udp::{Announce, Client, TRANSACTION};
-use harness::{Build, Starter, Tracker, eventually, hash, proc};
+use crate::harness::udp::{Announce, Client, TRANSACTION};
+use crate::harness::{self, Build, Starter, Tracker, eventually, hash, proc};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// A tracker whose UDP socket, on all addresses, is served by that many workers; none in another build.

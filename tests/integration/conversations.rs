@@ -3,8 +3,6 @@
 //! A file names the switches that it needs; those for another build are skipped and listed. With `OPENTRACKER_BIN` set
 //! the same conversations are held with another program, so that the original can be asked whether they are true.
 
-mod harness;
-
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs::File;
@@ -14,9 +12,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use harness::canonical::{self, latin1};
-use harness::script::{self, Action, Script, Spelling, Step};
-use harness::{Build, SILENCE, SOON, Starter, Tracker, http, udp};
+use crate::harness::canonical::{self, latin1};
+use crate::harness::script::{self, Action, Script, Spelling, Step};
+use crate::harness::{self, Build, SILENCE, SOON, Starter, Tracker, http, udp};
 use rustix::process::Signal;
 
 /// How long a connection is watched that must stay open.

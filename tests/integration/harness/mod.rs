@@ -3,9 +3,6 @@
 //! The tracker under test is our own build, unless `OPENTRACKER_BIN` names another one (then `OPENTRACKER_FEATURES`
 //! may name what it was built with). The original, for comparison, is `/usr/bin/opentracker` or `OPENTRACKER_ORIGINAL`.
 
-// Each test binary compiles this module for itself and none uses all of it.
-#![allow(dead_code)]
-
 pub mod bencode;
 pub mod canonical;
 pub mod draw;

@@ -3,8 +3,6 @@
 //! DHT, peer exchange and local discovery are off, and the torrents are private, so that nothing else can bring them
 //! together.
 
-mod harness;
-
 use std::ffi::OsString;
 use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener};
@@ -12,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use harness::{Build, Scratch, Starter, Tracker, eventually, proc, splitmix, within};
+use crate::harness::{self, Build, Scratch, Starter, Tracker, eventually, proc, splitmix, within};
 use sha1::{Digest, Sha1};
 
 /// Bytes of the file: some pieces, and one that is not full.

@@ -1,9 +1,7 @@
 //! What happens after minutes, hours and days, on a clock that the tests move.
 
-mod harness;
-
-use harness::udp::{Announce, Client, TRANSACTION};
-use harness::{Build, SOON, Starter, Tracker, eventually, hash, percent};
+use crate::harness::udp::{Announce, Client, TRANSACTION};
+use crate::harness::{self, Build, SOON, Starter, Tracker, eventually, hash, percent};
 
 /// Seconds.
 const MINUTE: i64 = 60;

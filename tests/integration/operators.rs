@@ -1,9 +1,7 @@
 //! What operators read, read as their tools do: plugins for graphs, exporters, panels, the system's log.
 
-mod harness;
-
-use harness::udp::Announce;
-use harness::{Build, Starter, Tracker, hash, hex, percent, within};
+use crate::harness::udp::Announce;
+use crate::harness::{self, Build, Starter, Tracker, hash, hex, percent, within};
 use regex::bytes::Regex;
 use std::net::IpAddr;
 

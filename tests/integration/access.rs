@@ -1,9 +1,7 @@
 //! Who is served, and under which address: access lists, blessings, proxies, both families.
 
-mod harness;
-
-use harness::http::{Reply, exchange, get_request};
-use harness::{Build, SOON, Starter, Tracker, eventually, hash, hex, percent, udp};
+use crate::harness::http::{Reply, exchange, get_request};
+use crate::harness::{self, Build, SOON, Starter, Tracker, eventually, hash, hex, percent, udp};
 use rustix::process::Signal;
 use std::ffi::CString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

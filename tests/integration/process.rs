@@ -1,14 +1,12 @@
 //! The tracker as a process: signals, privileges, descriptors, addresses.
 
-mod harness;
-
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::time::Duration;
 
-use harness::http::{Client, get_request};
-use harness::{Build, SOON, Scratch, Starter, Tracker, eventually, hash, percent, proc, udp, within};
+use crate::harness::http::{Client, get_request};
+use crate::harness::{self, Build, SOON, Scratch, Starter, Tracker, eventually, hash, percent, proc, udp, within};
 use rustix::process::Signal;
 
 /// Group and user that a name of nobody gets.

@@ -1,7 +1,5 @@
 //! The cluster: trackers in network namespaces that the tests make themselves, which hear each other by real multicast.
 
-mod harness;
-
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::ops::Deref;
@@ -9,9 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use harness::network::{Network, address, ip};
-use harness::udp::{Announce, populate};
-use harness::{Build, SOON, Starter, Tracker, eventually, hash, within};
+use crate::harness::network::{Network, address, ip};
+use crate::harness::udp::{Announce, populate};
+use crate::harness::{self, Build, SOON, Starter, Tracker, eventually, hash, within};
 
 const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 23, 5);
 const PORT: u16 = 9696;

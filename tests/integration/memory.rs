@@ -1,9 +1,7 @@
 //! Memory runs out: the tracker turns new peers away and goes on with those it has.
 
-mod harness;
-
-use harness::udp::{Announce, Client, header};
-use harness::{Build, SOON, Starter, Tracker, clock_or_skip, eventually, hash, hex, percent};
+use crate::harness::udp::{Announce, Client, header};
+use crate::harness::{self, Build, SOON, Starter, Tracker, clock_or_skip, eventually, hash, hex, percent};
 
 /// Addresses that the process may have: enough for the reserve and one region of the heap, not for two.
 const ADDRESSES: &str = "--as=290000000";

@@ -1,9 +1,7 @@
 //! HTTP connections that stay for further requests: order, bounds, ends.
 
-mod harness;
-
-use harness::http::{Client, End, Reply};
-use harness::{Build, SILENCE, SOON, Starter, Tracker, eventually, hash, percent, udp};
+use crate::harness::http::{Client, End, Reply};
+use crate::harness::{self, Build, SILENCE, SOON, Starter, Tracker, eventually, hash, percent, udp};
 use rustix::process::Signal;
 
 /// Seconds.

@@ -1,10 +1,8 @@
 //! Full scrapes of many torrents: right, whole, within bounds, and out of everybody's way.
 
-mod harness;
-
-use harness::http::{Client, End, Reply};
-use harness::udp::Announce;
-use harness::{Build, SOON, Starter, Tracker, eventually, within};
+use crate::harness::http::{Client, End, Reply};
+use crate::harness::udp::Announce;
+use crate::harness::{self, Build, SOON, Starter, Tracker, eventually, within};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 

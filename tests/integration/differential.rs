@@ -1,14 +1,12 @@
 //! One long conversation drawn from a seed, held with our tracker and with the original at the same time: every answer
 //! must be the same. `OPENTRACKER_SEED` draws another conversation, `OPENTRACKER_STEPS` makes it longer.
 
-mod harness;
-
 use std::net::IpAddr;
 use std::time::Duration;
 
-use harness::canonical::{self, Options, latin1};
-use harness::draw::{Draw, NEVER_ANNOUNCED, SOURCES, Step, TORRENTS};
-use harness::{Build, Starter, Tracker, hash, http, percent, udp};
+use crate::harness::canonical::{self, Options, latin1};
+use crate::harness::draw::{Draw, NEVER_ANNOUNCED, SOURCES, Step, TORRENTS};
+use crate::harness::{self, Build, Starter, Tracker, hash, http, percent, udp};
 
 /// The conversation that is held unless another is asked for.
 const SEED: u64 = 20_210_823;

@@ -38,15 +38,6 @@ impl Value {
             other => panic!("no number: {other:?}"),
         }
     }
-
-    /// The byte string that it is; panics on others.
-    #[track_caller]
-    pub fn bytes(&self) -> &[u8] {
-        match self {
-            Value::Bytes(bytes) => bytes,
-            other => panic!("no bytes: {other:?}"),
-        }
-    }
 }
 
 /// Reads exactly one value that takes all of `text`.

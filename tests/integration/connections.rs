@@ -1,11 +1,9 @@
 //! HTTP connections that are too large, half closed, abandoned or slow, and what becomes of them.
 
-mod harness;
-
 use std::time::Duration;
 
-use harness::http::{Client, End, Reply, get_request};
-use harness::{Build, SOON, Starter, Tracker, bencode, eventually, hash, hex, percent, proc, udp};
+use crate::harness::http::{Client, End, Reply, get_request};
+use crate::harness::{self, Build, SOON, Starter, Tracker, bencode, eventually, hash, hex, percent, proc, udp};
 
 /// How long a client waits between two pieces of an answer.
 const WAIT: Duration = Duration::from_secs(10);

@@ -1,0 +1,19 @@
+//! The integration tests: a tracker is started as a process of its own, and spoken to as clients and operators do.
+//!
+//! All suites are modules of one program, so that they are linked once. `harness` is what they share. Names of suites and tests
+//! choose what runs: `cargo test --test integration access::`.
+
+mod access;
+mod clients;
+mod connections;
+mod conversations;
+mod differential;
+mod harness;
+mod keepalive;
+mod livesync;
+mod long_answers;
+mod memory;
+mod operators;
+mod process;
+mod time;
+mod workers;
