@@ -1,9 +1,11 @@
 //! opentracker: a BitTorrent tracker, a drop-in replacement of the C program of the same name.
 //!
 //! The map of the house. Imports run one way: `main` -> [`start`], [`server`] -> [`tracker`] -> [`features`], [`swarm`],
-//! [`stats`] -> [`wire`] -> [`limits`]; [`config`] stands beside them, and [`sys`] imports nothing of ours.
+//! [`stats`] -> [`wire`], [`config`] -> [`types`], [`address`], [`limits`]. [`sys`] stands beside and imports nothing of ours.
 //!
 //! - [`limits`]: every timeout, cap and buffer size
+//! - [`types`]: the words that all rooms share
+//! - [`address`]: IP addresses and networks: how they are read and stored
 //! - [`config`]: what the operator said, on the command line and in config files
 //! - [`wire`]: bytes to meaning and back
 //! - [`swarm`]: the state: torrents, their peers, and the choice of peers
@@ -15,6 +17,7 @@
 //! - [`workers`]: helper threads, which own no state
 //! - [`sys`]: the operating system, and all unsafe code
 
+pub mod address;
 pub mod config;
 pub mod features;
 pub mod limits;
@@ -24,6 +27,7 @@ pub mod stats;
 pub mod swarm;
 pub mod sys;
 pub mod tracker;
+pub mod types;
 pub mod wire;
 pub mod workers;
 

@@ -10,7 +10,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use getopts::{Fail, Options};
 
-use super::{AccessList, Directive, Permissions, Switches, Transport, address};
+use super::{AccessList, Directive, Permissions, Switches, Transport};
+use crate::address::{read_ip, read_network, read_port};
 
 /// The command line makes no sense: print [`usage`] on stderr, exit 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,16 +91,16 @@ impl<I: Iterator<Item = OsString>> Cli<I> {
     }
 
     fn directive(&mut self, letter: u8, value: Vec<u8>) -> Option<Directive> {
-        let endpoint = |text: &[u8]| address::port(text).map(|port| SocketAddr::new(self.address, port));
+        let endpoint = |text: &[u8]| read_port(text).map(|port| SocketAddr::new(self.address, port));
         Some(match letter {
             b'i' => {
-                self.address = address::address(&value)?;
+                self.address = read_ip(&value)?;
                 Directive::Address(self.address)
             }
             b'p' => Directive::Bind(Transport::Tcp, endpoint(&value)?),
             b'P' => Directive::Bind(Transport::Udp, endpoint(&value)?),
             b's' if self.switches.sync_live => Directive::LiveSyncListen(endpoint(&value)?),
-            b'A' => Directive::Bless(address::network(&value, self.switches.v6)?, Permissions::ALL),
+            b'A' => Directive::Bless(read_network(&value, self.switches.v6)?, Permissions::ALL),
             b'd' => Directive::RootDirectory(OsString::from_vec(value)),
             b'u' => Directive::User(OsString::from_vec(value)),
             b'r' => Directive::RedirectUrl(value),

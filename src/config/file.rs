@@ -8,8 +8,8 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-use super::address::{self, is_space};
 use super::{AccessList, Directive, LIVE_SYNC_PORT, Permissions, Switches, TRACKER_PORT, Transport};
+use crate::address::{is_space, read_endpoint, read_network, read_number};
 use crate::limits::CONFIG_LINE_MAX;
 
 /// A line that was passed over: leading white space kept, trailing white space cut.
@@ -103,10 +103,10 @@ fn directive(said: &[u8], switches: &Switches) -> Result<Option<Directive>, Faul
     let value = skip_space(behind);
     let text = || OsString::from_vec(value.to_vec());
     let bind =
-        |transport| address::endpoint(value, TRACKER_PORT).map(|at| Directive::Bind(transport, at)).ok_or(Fault::Parse);
+        |transport| read_endpoint(value, TRACKER_PORT).map(|at| Directive::Bind(transport, at)).ok_or(Fault::Parse);
     // exactly one blank, then the address
     let bless = |permissions| {
-        let net = behind.get(1..).and_then(|text| address::network(text, switches.v6)).ok_or(Fault::Parse)?;
+        let net = behind.get(1..).and_then(|text| read_network(text, switches.v6)).ok_or(Fault::Parse)?;
         Ok(Directive::Bless(net, permissions))
     };
     Ok(Some(match key {
@@ -116,7 +116,7 @@ fn directive(said: &[u8], switches: &Switches) -> Result<Option<Directive>, Faul
         b"listen.tcp_udp" => bind(Transport::TcpAndUdp)?,
         b"listen.tcp" => bind(Transport::Tcp)?,
         b"listen.udp" => bind(Transport::Udp)?,
-        b"listen.udp.workers" => return Ok(address::number(value).map(Directive::UdpWorkers)),
+        b"listen.udp.workers" => return Ok(read_number(value).map(Directive::UdpWorkers)),
         b"access.whitelist" if switches.accesslist == Some(AccessList::White) => Directive::AccessListFile(text()),
         b"access.blacklist" if switches.accesslist == Some(AccessList::Black) => Directive::AccessListFile(text()),
         b"access.stats" if switches.restrict_stats => bless(Permissions::STATS)?,
@@ -124,7 +124,7 @@ fn directive(said: &[u8], switches: &Switches) -> Result<Option<Directive>, Faul
         b"access.proxy" if switches.ip_from_proxy => bless(Permissions::PROXY)?,
         b"livesync.cluster.node_ip" if switches.sync_live => bless(Permissions::SYNC)?,
         b"livesync.cluster.listen" if switches.sync_live => {
-            address::endpoint(value, LIVE_SYNC_PORT).map(Directive::LiveSyncListen).ok_or(Fault::Parse)?
+            read_endpoint(value, LIVE_SYNC_PORT).map(Directive::LiveSyncListen).ok_or(Fault::Parse)?
         }
         _ => return Err(Fault::Unhandled),
     }))

@@ -4,7 +4,6 @@
 //! Nothing here prints, binds or looks anything up; only [`file::open`] touches the system. Which options and keys
 //! exist depends on [`Switches`], an argument, so that one build can test all faces.
 
-pub mod address;
 pub mod cli;
 pub mod file;
 

@@ -1,11 +1,11 @@
 //! Completed downloads, told to the system's log (`syslogs`).
 
+use crate::address::to_ip;
 use crate::limits::SYSLOG_LINES_A_TURN;
 use crate::stats::dump::hex;
 use crate::sys::clock::Clock;
 use crate::sys::syslog::{SystemLog, iso_8601};
 use crate::tracker::observers::{Completion, Observers};
-use crate::wire::address::to_ip;
 
 /// The log, and what it did not get to hear.
 pub(super) struct Journal {

@@ -2,9 +2,9 @@
 
 use super::Server;
 use super::udp::Served;
+use crate::address::from_ip;
 use crate::limits::{LIVESYNC_PACKETS_A_TURN, LIVESYNC_RECORDS_A_TURN};
 use crate::tracker::Now;
-use crate::wire::address::from_ip;
 
 impl<const N: usize> Server<N> {
     /// Takes in what the other trackers told, as much as there is a turn for.

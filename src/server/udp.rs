@@ -1,10 +1,10 @@
 //! UDP sockets: received, answered and sent in batches, by the loop itself or through workers.
 
+use crate::address::from_ip;
 use crate::limits::{UDP_BATCH, UDP_REQUEST_MAX, UDP_WORKERS_MAX};
 use crate::sys::clock::Clock;
 use crate::sys::datagram::Batch;
 use crate::tracker::{Now, Tracker};
-use crate::wire::address::from_ip;
 use crate::wire::udp::reply_max;
 use crate::workers::udp::Pool;
 use std::io;

@@ -1,7 +1,8 @@
 //! All torrents in one of the formats of a full scrape.
 
 use super::modes::Format;
-use crate::wire::bencode::{self, Counts};
+use crate::types::Counts;
+use crate::wire::bencode;
 use std::io::Write;
 
 /// What stands before the torrents.

@@ -5,8 +5,8 @@
 //! their addresses, and where there are more, all peers are shown again for those that come next.
 
 use super::best::Best;
+use crate::address::to_ip;
 use crate::limits::{NETWORKS_COUNTED, NETWORKS_LISTED};
-use crate::wire::address::to_ip;
 use std::collections::BTreeMap;
 use std::io::Write;
 

@@ -2,7 +2,7 @@
 
 use super::best::Best;
 use super::dump::hex;
-use crate::wire::bencode::Counts;
+use crate::types::Counts;
 use std::io::Write;
 
 /// A page of the largest swarms. Torrents are shown to it in ascending order of their info hashes.

@@ -25,7 +25,7 @@ mod torrent;
 mod walk;
 
 use crate::limits::UDP_SCRAPE_MAX;
-pub use crate::wire::bencode::Counts;
+pub use crate::types::{Counts, InfoHash};
 pub use endpoint::{Announce, Endpoint};
 pub use random::Random;
 pub use torrent::Torrent;
@@ -36,10 +36,6 @@ use directory::{Directory, Page, Place};
 use peers::Heads;
 use tend::Tending;
 use torrent::{Bin, Entry, TorrentPage};
-
-/// The name of a torrent (BEP 3). Ordered by ascending bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct InfoHash(pub [u8; 20]);
 
 /// Whether the tracker knew a peer that announces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

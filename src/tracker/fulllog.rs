@@ -3,9 +3,8 @@
 //! Unlike the original's, this log has a bound: the oldest requests go when it is full. And only those who are blessed with
 //! everything may choose networks.
 
-use crate::config::address;
+use crate::address::{read_network, to_ip};
 use crate::limits::{FULLLOG_MAX, FULLLOG_NETWORKS};
-use crate::wire::address::to_ip;
 use crate::wire::http::Refusal;
 use ipnet::IpNet;
 use std::collections::VecDeque;
@@ -44,7 +43,7 @@ impl<const N: usize> RequestLog<N> {
             self.networks.clear();
             return Ok(b"Successfully removed.\n");
         }
-        let network = address::network(said, N == 16).ok_or(Refusal::Parameter)?;
+        let network = read_network(said, N == 16).ok_or(Refusal::Parameter)?;
         if (network.addr().is_ipv6()) != (N == 16) {
             return Err(Refusal::Parameter);
         }

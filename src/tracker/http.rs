@@ -3,20 +3,19 @@
 use super::livesync::{tell_announce, tell_stop};
 use super::pages::Page;
 use super::{Now, Tracker, count};
-use crate::config::{Permissions, address};
+use crate::address::read_storable;
+use crate::config::Permissions;
 use crate::features;
 use crate::limits::NUMWANT_MAX;
 use crate::stats::counters::HttpError;
 use crate::stats::modes::{Asked, Format, Mode};
 use crate::stats::text::{self, Overview};
 use crate::swarm::{self, Endpoint, InfoHash};
-use crate::wire::address::{from_ip, to_ip};
-use crate::wire::announce::{Announce, Extras};
+use crate::wire::announce::{Extras, Parameters};
 use crate::wire::bencode;
 use crate::wire::http::{self, Client, Refusal, Version};
 use crate::wire::query::{Context, Scanner, Token};
 use crate::wire::scrape;
-use std::net::IpAddr;
 
 /// What becomes of a request.
 pub enum Answer<const N: usize> {
@@ -112,15 +111,15 @@ impl<const N: usize> Tracker<N> {
     /// Whom a request comes from: where a blessed proxy passed it on, the first address that it names.
     fn behind_proxy(&self, from: &[u8; N], head: &[u8]) -> [u8; N] {
         let named = http::header(head, b"x-forwarded-for").filter(|_| self.allows(from, Permissions::PROXY));
-        named.and_then(address::address).and_then(from_ip).unwrap_or(*from)
+        named.and_then(read_storable).unwrap_or(*from)
     }
 
     fn announce(&mut self, now: Now, from: &[u8; N], lognet: bool, scanner: &mut Scanner<'_>) -> Answered<N> {
         if !scanner.enter_query() {
             return Err(Refusal::Parameter);
         }
-        let extras = Extras { ip: features::IP_FROM_QUERY_STRING.then_some(storable::<N>), lognet };
-        let said = Announce::parse(scanner, extras)?;
+        let extras = Extras { ip: features::IP_FROM_QUERY_STRING, lognet };
+        let said = Parameters::parse(scanner, extras)?;
         if let Some(network) = said.lognet {
             self.body.extend_from_slice(self.log.follow(scanner.text(&network))?);
             return Ok(Content::Body(Version::Http11));
@@ -128,11 +127,11 @@ impl<const N: usize> Tracker<N> {
         if features::LOG_NUMWANT {
             self.counters.numwant(said.numwant);
         }
-        let Some(info_hash) = said.info_hash.map(InfoHash) else {
+        let Some(info_hash) = said.info_hash else {
             self.body.extend_from_slice(bencode::NO_INFO_HASH);
             return Ok(Content::Body(Version::Http11));
         };
-        let address = said.ip.and_then(from_ip).unwrap_or(*from);
+        let address = said.ip.unwrap_or(*from);
         let peer = Endpoint { address, port: said.port.to_be_bytes() };
         if !said.stopped && self.turns_away(&info_hash, &peer) {
             return Err(Refusal::Internal);
@@ -238,9 +237,4 @@ impl<const N: usize> Tracker<N> {
             _ => text::peers(out, &overview),
         }
     }
-}
-
-/// Reads an address, anything behind it, unless it is of a family that this build has no room for.
-fn storable<const N: usize>(text: &[u8]) -> Option<IpAddr> {
-    address::address(text).and_then(from_ip::<N>).map(|address| to_ip(&address))
 }

@@ -70,11 +70,11 @@ fn record<const N: usize>(hash: &InfoHash, peer: &Endpoint<N>, seeding: bool) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::address::from_ip;
     use crate::features::SWITCHES;
     use crate::features::accesslist::List;
     use crate::tracker::Settings;
-    use crate::wire::address::from_ip;
-    use crate::wire::bencode::Counts;
+    use crate::types::Counts;
     use crate::wire::livesync::head;
     use std::net::IpAddr;
     use std::time::Duration;

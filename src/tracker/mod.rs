@@ -16,36 +16,21 @@ pub mod state;
 mod tests;
 pub mod udp;
 
+use crate::address::to_ip;
 use crate::config::Permissions;
 use crate::features::accesslist::List;
 use crate::features::livesync::Outbox;
-use crate::limits::{MINUTE, WALK_INTERVAL, WALK_PACE, WALK_SLICE};
+use crate::limits::{WALK_INTERVAL, WALK_PACE, WALK_SLICE};
 use crate::stats::counters::Counters;
 use crate::swarm::{Acquaintance, Announced, Endpoint, InfoHash, Random, Swarms};
-use crate::wire::address::to_ip;
-use crate::wire::announce::Interval;
+use crate::types::Interval;
+pub use crate::types::Now;
 use connection_id::ConnectionIds;
 use fulllog::RequestLog;
 use ipnet::IpNet;
 use modest::Modest;
 use observers::Observers;
 use std::time::Duration;
-
-/// The time that a request is answered at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Now {
-    /// Seconds since the epoch.
-    pub unix: u64,
-    /// Time since the start.
-    pub up: Duration,
-}
-
-impl Now {
-    /// Minutes since the epoch, which swarms reckon in.
-    pub fn minute(self) -> u32 {
-        u32::try_from(self.unix / MINUTE).unwrap_or(u32::MAX)
-    }
-}
 
 /// What the operator decided of the answers.
 #[derive(Clone, Debug, Default)]
@@ -178,7 +163,7 @@ impl<const N: usize> Tracker<N> {
     }
 
     fn interval(&mut self) -> Interval {
-        Interval::from_draw(self.random.next_u64())
+        Interval::from_random(self.random.next_u64())
     }
 }
 

@@ -1,75 +1,52 @@
-//! The parameters of an HTTP announce (BEP 3, 23) and the interval that announces are answered with.
+//! The parameters of an HTTP announce (BEP 3, 23).
 
 use super::http::Refusal;
 use super::number::Number;
 use super::query::{Context, Scanner, Token};
-use crate::limits::{INTERVAL_MIN, INTERVAL_SPREAD, NUMWANT_DEFAULT, NUMWANT_MAX};
-use std::net::IpAddr;
+use crate::address::read_storable;
+use crate::limits::{NUMWANT_DEFAULT, NUMWANT_MAX};
+use crate::types::InfoHash;
 use std::ops::Range;
-
-/// Seconds until a client should announce again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Interval(u32);
-
-impl Interval {
-    /// The interval that a random number stands for. Spread out, so that clients that came together don't stay together.
-    pub fn from_draw(draw: u64) -> Interval {
-        Interval(INTERVAL_MIN + (draw % u64::from(INTERVAL_SPREAD)) as u32)
-    }
-
-    /// The interval in seconds.
-    pub fn seconds(self) -> u32 {
-        self.0
-    }
-
-    /// The least time between two announces, in seconds.
-    pub fn minimum(self) -> u32 {
-        self.0 / 2
-    }
-}
-
-/// Reads an address that stands at the start of a text.
-pub type ReadAddress = fn(&[u8]) -> Option<IpAddr>;
 
 /// The parameters that only some builds know.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Extras {
-    /// `ip=` names the peer's address: reads it, where it is one that this build can store.
-    pub ip: Option<ReadAddress>,
+    /// `ip=` names the peer's address.
+    pub ip: bool,
     /// `lognet=` names a network whose requests are to be logged.
     pub lognet: bool,
 }
 
-/// What a client said in its announce.
+/// The parameters of an announce to a tracker for addresses of `N` bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Announce {
-    /// Which torrent; clients do forget it.
-    pub info_hash: Option<[u8; 20]>,
-    /// How the client calls itself.
+pub struct Parameters<const N: usize> {
+    /// `info_hash`: 20 bytes. Clients do forget it.
+    pub info_hash: Option<InfoHash>,
+    /// `peer_id`: 20 bytes.
     pub peer_id: Option<[u8; 20]>,
-    /// Where it takes connections; 0 if it did not say.
+    /// `port`: where the peer listens; 0 if it is missing.
     pub port: u16,
-    /// Whether it has everything.
+    /// `left` is 0: the peer has all of the torrent.
     pub seeding: bool,
-    /// Whether it has just got the last piece.
+    /// `event=completed`: it has just completed its download.
     pub completed: bool,
-    /// Whether it leaves.
+    /// `event=stopped`: it leaves.
     pub stopped: bool,
-    /// How many peers it wants, within the limits.
+    /// `numwant`: how many peers the client wants, within the limits.
     pub numwant: usize,
-    /// The address it names, where [`Extras::ip`] reads it.
-    pub ip: Option<IpAddr>,
+    /// `ip`, where [`Extras::ip`] is set.
+    pub ip: Option<[u8; N]>,
     /// The place of the network to log, where [`Extras::lognet`] is set. Nothing behind it has been read then.
     pub lognet: Option<Range<usize>>,
 }
 
-impl Announce {
+impl<const N: usize> Parameters<N> {
     /// Reads the parameters behind the question mark.
     ///
     /// # Errors
-    /// The answer to give to a request that is no good.
-    pub fn parse(scanner: &mut Scanner<'_>, extras: Extras) -> Result<Announce, Refusal> {
-        let mut said = Announce {
+    /// A parameter is malformed, or asks for what this tracker does not do.
+    pub fn parse(scanner: &mut Scanner<'_>, extras: Extras) -> Result<Self, Refusal> {
+        let mut said = Parameters {
             info_hash: None,
             peer_id: None,
             port: 0,
@@ -93,7 +70,7 @@ impl Announce {
     fn parameter(&mut self, scanner: &mut Scanner<'_>, name: &Range<usize>, extras: Extras) -> Result<(), Refusal> {
         match scanner.text(name) {
             b"info_hash" if self.info_hash.is_some() => return Err(Refusal::Parameter),
-            b"info_hash" => self.info_hash = Some(twenty_bytes(scanner)?),
+            b"info_hash" => self.info_hash = Some(InfoHash(twenty_bytes(scanner)?)),
             b"peer_id" => self.peer_id = Some(twenty_bytes(scanner)?),
             b"port" => self.port = number(scanner)?.as_port().ok_or(Refusal::Parameter)?,
             b"left" => {
@@ -115,13 +92,10 @@ impl Announce {
                 }
             }
             b"lognet" if extras.lognet => self.lognet = Some(value(scanner)?),
-            b"ip" => match extras.ip {
-                Some(read) => {
-                    let text = value(scanner)?;
-                    self.ip = Some(read(scanner.text(&text)).ok_or(Refusal::Parameter)?);
-                }
-                None => scanner.skip_value(),
-            },
+            b"ip" if extras.ip => {
+                let text = value(scanner)?;
+                self.ip = Some(read_storable(scanner.text(&text)).ok_or(Refusal::Parameter)?);
+            }
             _ => scanner.skip_value(),
         }
         Ok(())
@@ -162,9 +136,9 @@ fn number(scanner: &mut Scanner<'_>) -> Result<Number, Refusal> {
 mod tests {
     use super::*;
 
-    fn parse(query: &str) -> Result<Announce, Refusal> {
+    fn parse(query: &str) -> Result<Parameters<4>, Refusal> {
         let mut bytes = format!("{query} HTTP/1.0\r\n\r\n").into_bytes();
-        Announce::parse(&mut Scanner::new(&mut bytes, 0), Extras::default())
+        Parameters::parse(&mut Scanner::new(&mut bytes, 0), Extras::default())
     }
 
     fn numwant(query: &str) -> usize {
@@ -234,13 +208,13 @@ mod tests {
         assert_eq!(parse("ip=%zz").unwrap().ip, None);
         let read = |query: &str| {
             let mut bytes = format!("{query} HTTP/1.0\r\n\r\n").into_bytes();
-            let ip = |text: &[u8]| std::str::from_utf8(text).ok()?.parse().ok();
-            Announce::parse(&mut Scanner::new(&mut bytes, 0), Extras { ip: Some(ip), lognet: false })
-                .map(|said| said.ip)
+            let extras = Extras { ip: true, lognet: false };
+            Parameters::<4>::parse(&mut Scanner::new(&mut bytes, 0), extras).map(|said| said.ip)
         };
-        assert_eq!(read("port=1&ip=%31.2.3.4"), Ok(Some([1, 2, 3, 4].into())));
-        assert_eq!(read("ip=1.2.3.4&ip=5.6.7.8"), Ok(Some([5, 6, 7, 8].into())));
+        assert_eq!(read("port=1&ip=%31.2.3.4"), Ok(Some([1, 2, 3, 4])));
+        assert_eq!(read("ip=1.2.3.4&ip=5.6.7.8"), Ok(Some([5, 6, 7, 8])));
         assert_eq!(read("ip=nonsense&ip=5.6.7.8"), Err(Refusal::Parameter));
+        assert_eq!(read("ip=2001:db8::1"), Err(Refusal::Parameter));
         assert_eq!(read("ip="), Err(Refusal::Parameter));
         assert_eq!(read("ip"), Err(Refusal::Parameter));
         assert_eq!(read("port=1"), Ok(None));
@@ -251,19 +225,11 @@ mod tests {
         let parse = |extras| {
             let mut bytes = b"port=1&lognet=1.2.3.4&port=x ".to_vec();
             let mut scanner = Scanner::new(&mut bytes, 0);
-            let said = Announce::parse(&mut scanner, extras)?;
+            let said = Parameters::<4>::parse(&mut scanner, extras)?;
             Ok(said.lognet.map(|lognet| scanner.text(&lognet).to_vec()))
         };
         assert_eq!(parse(Extras::default()), Err(Refusal::Parameter));
         let lognet = Extras { lognet: true, ..Extras::default() };
         assert_eq!(parse(lognet), Ok(Some(b"1.2.3.4".to_vec())));
-    }
-
-    #[test]
-    fn intervals_are_spread() {
-        assert_eq!(Interval::from_draw(0).seconds(), 1620);
-        assert_eq!(Interval::from_draw(359).seconds(), 1979);
-        assert_eq!(Interval::from_draw(360).seconds(), 1620);
-        assert_eq!(Interval::from_draw(359).minimum(), 989);
     }
 }

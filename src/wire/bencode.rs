@@ -1,18 +1,7 @@
 //! The bencoded bodies of HTTP replies (BEP 3, 23, 48). Keys stand in the order that the original writes them.
 
-use super::announce::Interval;
+use crate::types::{Counts, Interval};
 use std::io::Write;
-
-/// What is known of a torrent, as replies tell it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Peers that have everything.
-    pub seeders: u32,
-    /// Peers that have not.
-    pub leechers: u32,
-    /// Completed downloads.
-    pub downloaded: u32,
-}
 
 /// The failure told to clients that name no torrent (as the original).
 pub const NO_INFO_HASH: &[u8] =
@@ -80,7 +69,7 @@ mod tests {
 
     #[test]
     fn bodies() {
-        let interval = Interval::from_draw(1);
+        let interval = Interval::from_random(1);
         assert_eq!(
             text(|out| announced(out, COUNTS, interval, b"abcdef", false)),
             "d8:completei1e10:downloadedi3e10:incompletei2e8:intervali1621e12:min intervali810e5:peers6:abcdefe"

@@ -3,7 +3,6 @@
 //! [`query`] scans request lines, [`http`] knows requests and reply heads, [`announce`] and [`scrape`] their parameters,
 //! [`udp`] the datagrams of BEP 15, [`livesync`] those of a cluster, [`bencode`] the bodies of replies, [`number`] what counts as a number.
 
-pub mod address;
 pub mod announce;
 pub mod bencode;
 pub mod http;

@@ -1,8 +1,7 @@
 //! Datagrams of the UDP tracker protocol (BEP 15).
 
-use super::announce::Interval;
-use super::bencode::Counts;
 use crate::limits::{NUMWANT_MAX, UDP_SCRAPE_MAX};
+use crate::types::{Counts, Interval};
 
 /// What a connect request says in place of a connection id (BEP 15).
 pub const MAGIC: u64 = 0x0417_2710_1980;
@@ -256,7 +255,7 @@ mod tests {
             (0..UDP_SCRAPE_MAX).for_each(|_| reply.scraped(Counts::default()));
             assert_eq!(reply.length(), 8 + 75 * 12);
             let mut reply = Reply::new(&mut buffer);
-            reply.announced([0; 4], Interval::from_draw(0), Counts::default());
+            reply.announced([0; 4], Interval::from_random(0), Counts::default());
             reply.peers(|room| {
                 assert!(room.len() >= NUMWANT_MAX * (address + 2));
                 NUMWANT_MAX * (address + 2)

@@ -1,8 +1,25 @@
-//! Addresses as the tracker stores and sends them: 4 bytes, or 16 in a build for IPv6, where IPv4 ones are mapped.
+//! IP addresses and networks: how they are read ([`read_ip`], [`read_endpoint`], [`read_network`]) and how they are stored.
+//!
+//! The tracker stores and sends an address as `N` bytes, most significant byte first: 4, or 16 in a build for IPv6, where
+//! IPv4 addresses are mapped (`::ffff:1.2.3.4`).
+
+mod ip;
+mod network;
+mod number;
+
+pub use ip::read_ip;
+pub use network::{read_endpoint, read_network};
+pub use number::{is_space, read_number, read_port};
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The bytes of an address in a build whose addresses have `N` bytes; none where it has no place in such a build.
+/// Reads an address that such a build can store, anything behind it. `None` where there is no address, or one of a family that
+/// the build has no room for.
+pub fn read_storable<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
+    read_ip(text).and_then(from_ip)
+}
+
+/// The bytes of an address in a build whose addresses have `N` bytes. `None` where such a build cannot store it.
 pub fn from_ip<const N: usize>(ip: IpAddr) -> Option<[u8; N]> {
     let mut bytes = [0; N];
     match ip {
