@@ -13,8 +13,7 @@
 //! - [`features`]: the switches
 //! - [`tracker`]: the rules: what a request is answered with
 //! - [`start`]: what the operator said, carried out
-//! - [`server`]: the loop: sockets, connections, deadlines
-//! - [`workers`]: helper threads, which own no state
+//! - [`server`]: the loop: sockets, connections, deadlines, and the helper threads, which own no state
 //! - [`sys`]: the operating system, and all unsafe code
 
 pub mod address;
@@ -29,7 +28,6 @@ pub mod sys;
 pub mod tracker;
 pub mod types;
 pub mod wire;
-pub mod workers;
 
 #[cfg(feature = "log-networks")]
 compile_error!("the switch log-networks does not compile, as in the original: what it names was never written");

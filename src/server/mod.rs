@@ -2,13 +2,12 @@
 //!
 //! `Server::turn` has the whole order of a turn. Each part of it is bounded, so that none keeps the others waiting for long.
 
-mod answers;
-mod connections;
-mod deadlines;
-mod delivery;
+mod cluster;
+mod coalesce;
+mod completions;
+
 mod http;
-mod journal;
-mod livesync;
+
 mod udp;
 
 use crate::features::accesslist::Loader;
@@ -19,8 +18,8 @@ use crate::sys::poller::{Event, Interest, Poller};
 use crate::sys::signals::{Signal, Signals};
 use crate::sys::syslog::SystemLog;
 use crate::tracker::{Now, Tracker};
-use crate::workers::pace::Pace;
-use connections::{Connections, Name};
+use coalesce::Pace;
+use http::connections::{Connections, Name};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -33,7 +32,7 @@ enum Token {
     Cluster,
     Udp(usize),
     Workers,
-    Press,
+    Compressor,
     Loader,
     Listener(usize),
     Connection(Name),
@@ -46,7 +45,7 @@ impl Token {
             Token::Workers => (0, 1),
             Token::Cluster => (0, 2),
             Token::Loader => (0, 3),
-            Token::Press => (0, 4),
+            Token::Compressor => (0, 4),
             Token::Udp(index) => (1, index as u64),
             Token::Listener(index) => (2, index as u64),
             Token::Connection(name) => (3, name.to_bits()),
@@ -61,7 +60,7 @@ impl Token {
             0 if rest == 1 => Token::Workers,
             0 if rest == 2 => Token::Cluster,
             0 if rest == 3 => Token::Loader,
-            0 => Token::Press,
+            0 => Token::Compressor,
             1 => Token::Udp(rest as usize),
             2 => Token::Listener(rest as usize),
             _ => Token::Connection(Name::from_bits(rest)),
@@ -96,8 +95,8 @@ pub struct Server<const N: usize> {
     cluster: Option<Cluster>,
     pace: Pace,
     connections: Connections<N>,
-    answers: answers::Answers<N>,
-    journal: journal::Journal,
+    answers: http::answers::Answers<N>,
+    completions: completions::Completions,
     /// Where requests are received, one byte longer than the longest that is answered.
     request: Vec<u8>,
     /// Where replies are written.
@@ -131,9 +130,9 @@ impl<const N: usize> Server<N> {
             poller.add(socket, Token::Udp(index).to_bits(), Interest::READ)
         })?;
         poller.add(udp.workers().waker().as_fd(), Token::Workers.to_bits(), Interest::READ)?;
-        let answers = answers::Answers::new()?;
-        if let Some(press) = answers.press() {
-            poller.add(press.waker().as_fd(), Token::Press.to_bits(), Interest::READ)?;
+        let answers = http::answers::Answers::new()?;
+        if let Some(compressor) = answers.compressor() {
+            poller.add(compressor.waker().as_fd(), Token::Compressor.to_bits(), Interest::READ)?;
         }
         if let Some(cluster) = &sockets.cluster {
             poller.add(cluster.ears(), Token::Cluster.to_bits(), Interest::READ)?;
@@ -152,7 +151,7 @@ impl<const N: usize> Server<N> {
             pace: Pace::new(Arc::default()),
             connections: Connections::default(),
             answers,
-            journal: journal::Journal::new(log),
+            completions: completions::Completions::new(log),
             request: vec![0; REQUEST_MAX + 1],
             reply: Vec::new(),
         })
@@ -197,7 +196,7 @@ impl<const N: usize> Server<N> {
                     served.drained = false;
                     self.udp.serve_workers(now, &mut self.tracker);
                 }
-                Token::Press => self.pieces_back(now),
+                Token::Compressor => self.pieces_back(now),
                 Token::Listener(index) => served += self.accept(index, now),
                 Token::Connection(name) => {
                     served.requests += 1;
@@ -206,7 +205,7 @@ impl<const N: usize> Server<N> {
             }
         }
         self.deliver(now);
-        self.journal.write(self.tracker.observers(), &self.clock);
+        self.completions.write(self.tracker.observers(), &self.clock);
         for _ in 0..CLOSES_A_TURN {
             let Some(name) = self.connections.overdue(now.up) else { break };
             self.close(name);

@@ -25,25 +25,25 @@ pub struct Job {
 }
 
 /// The thread, as the loop sees it.
-pub struct Press {
+pub struct Compressor {
     jobs: SyncSender<Job>,
     done: Receiver<Job>,
     waker: Arc<Waker>,
 }
 
-impl Press {
+impl Compressor {
     /// Starts the thread. Call it after privileges are dropped.
     ///
     /// # Errors
     /// The system has no thread or descriptor to give.
-    pub fn start() -> io::Result<Press> {
+    pub fn start() -> io::Result<Compressor> {
         let (jobs, to_do) = sync_channel(GZIP_QUEUE);
         let (hand_back, done) = sync_channel(GZIP_QUEUE);
         let waker = Arc::new(Waker::new()?);
         let theirs = Arc::clone(&waker);
         let work = move || run(&to_do, &hand_back, &theirs);
         std::thread::Builder::new().name("gzip".to_owned()).stack_size(WORKER_STACK).spawn(work)?;
-        Ok(Press { jobs, done, waker })
+        Ok(Compressor { jobs, done, waker })
     }
 
     /// What tells the loop that pieces came back.
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn pieces_come_back_in_order_and_woken_for() {
-        let press = Press::start().unwrap();
+        let compressor = Compressor::start().unwrap();
         let job = |whose| Job {
             whose,
             encoder: Box::new(Encoder::new(Vec::new())),
@@ -98,14 +98,14 @@ mod tests {
         let mut handed = 0;
         let mut back = 0;
         while back < 1000 {
-            match press.hand_over(job(handed)) {
+            match compressor.hand_over(job(handed)) {
                 Ok(()) if handed < 2000 => handed += 1,
                 Ok(()) => panic!("nothing comes back"),
                 Err(refused) => {
                     assert_eq!(refused.whose, handed);
-                    wait_readable(press.waker().as_fd()).unwrap();
-                    press.waker().clear();
-                    while let Some(mut job) = press.take() {
+                    wait_readable(compressor.waker().as_fd()).unwrap();
+                    compressor.waker().clear();
+                    while let Some(mut job) = compressor.take() {
                         assert_eq!(job.whose, back);
                         assert!(job.piece.is_empty() && !job.encoder.output().is_empty());
                         back += 1;

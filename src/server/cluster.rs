@@ -8,7 +8,7 @@ use crate::tracker::Now;
 
 impl<const N: usize> Server<N> {
     /// Takes in what the other trackers told, as much as there is a turn for.
-    pub(super) fn hear_cluster(&mut self, now: Now) -> Served {
+    pub(in crate::server) fn hear_cluster(&mut self, now: Now) -> Served {
         let mut served = Served { requests: 0, drained: true };
         let Some(cluster) = &mut self.cluster else { return served };
         let mut records = 0;
@@ -28,7 +28,7 @@ impl<const N: usize> Server<N> {
     }
 
     /// Tells the other trackers what they are due to be told.
-    pub(super) fn tell_cluster(&mut self, now: Now) {
+    pub(in crate::server) fn tell_cluster(&mut self, now: Now) {
         if let Some(cluster) = &self.cluster {
             self.tracker.outbox().flush(now.up, |packet| cluster.send(packet));
         }

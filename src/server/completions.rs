@@ -8,18 +8,18 @@ use crate::sys::syslog::{SystemLog, iso_8601};
 use crate::tracker::observers::{Completion, Observers};
 
 /// The log, and what it did not get to hear.
-pub(super) struct Journal {
+pub(in crate::server) struct Completions {
     log: Option<SystemLog>,
     lost: u64,
 }
 
-impl Journal {
-    pub(super) fn new(log: Option<SystemLog>) -> Journal {
-        Journal { log, lost: 0 }
+impl Completions {
+    pub(in crate::server) fn new(log: Option<SystemLog>) -> Completions {
+        Completions { log, lost: 0 }
     }
 
     /// Tells the log some of what it was not told of.
-    pub(super) fn write<const N: usize>(&mut self, observers: &mut Observers<N>, clock: &Clock) {
+    pub(in crate::server) fn write<const N: usize>(&mut self, observers: &mut Observers<N>, clock: &Clock) {
         if !observers.is_waiting() {
             return;
         }

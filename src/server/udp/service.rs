@@ -1,12 +1,12 @@
 //! UDP sockets: received, answered and sent in batches, by the loop itself or through workers.
 
+use super::workers::Pool;
 use crate::address::from_ip;
 use crate::limits::{UDP_BATCH, UDP_REQUEST_MAX, UDP_WORKERS_MAX};
 use crate::sys::clock::Clock;
 use crate::sys::datagram::Batch;
 use crate::tracker::{Now, Tracker};
 use crate::wire::udp::reply_max;
-use crate::workers::udp::Pool;
 use std::io;
 use std::ops::AddAssign;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -14,11 +14,11 @@ use std::sync::Arc;
 
 /// What a turn did for one or more sockets.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Served {
+pub(in crate::server) struct Served {
     /// Datagrams and connections taken.
-    pub(super) requests: u32,
+    pub(in crate::server) requests: u32,
     /// Whether none were left.
-    pub(super) drained: bool,
+    pub(in crate::server) drained: bool,
 }
 
 impl AddAssign for Served {
@@ -29,7 +29,7 @@ impl AddAssign for Served {
 }
 
 /// The UDP sockets, and the buffers or workers by which they are served.
-pub(super) struct Service {
+pub(in crate::server) struct Service {
     /// Those that the loop serves itself, each with the buffers that are as large as it needs.
     sockets: Vec<(OwnedFd, Batch)>,
     workers: Pool,
@@ -40,7 +40,7 @@ impl Service {
     ///
     /// # Errors
     /// A socket cannot be watched, or a worker not be started.
-    pub(super) fn new<const N: usize>(
+    pub(in crate::server) fn new<const N: usize>(
         clock: Clock,
         sockets: Vec<(OwnedFd, u32)>,
         mut watch: impl FnMut(usize, BorrowedFd<'_>) -> io::Result<()>,
@@ -62,12 +62,17 @@ impl Service {
     }
 
     /// The workers, to watch for their batches.
-    pub(super) fn workers(&self) -> &Pool {
+    pub(in crate::server) fn workers(&self) -> &Pool {
         &self.workers
     }
 
     /// Answers what waits at a socket: one batch, so that the others need not wait for long.
-    pub(super) fn serve<const N: usize>(&mut self, index: usize, now: Now, tracker: &mut Tracker<N>) -> Served {
+    pub(in crate::server) fn serve<const N: usize>(
+        &mut self,
+        index: usize,
+        now: Now,
+        tracker: &mut Tracker<N>,
+    ) -> Served {
         let Some((socket, batch)) = self.sockets.get_mut(index) else { return Served { requests: 0, drained: false } };
         // an error here is news of an earlier reply that did not arrive, and gone with the telling
         let received = batch.receive(socket.as_fd()).unwrap_or(0);
@@ -78,9 +83,9 @@ impl Service {
 
     /// Answers the batches that workers have handed over: at most one from each. They gather while a worker has the one before, so the loop
     /// does not wait for them.
-    pub(super) fn serve_workers<const N: usize>(&mut self, now: Now, tracker: &mut Tracker<N>) {
+    pub(in crate::server) fn serve_workers<const N: usize>(&mut self, now: Now, tracker: &mut Tracker<N>) {
         self.workers.waker().clear();
-        let mut left = self.workers.len();
+        let mut left = self.workers.count();
         while let Some(mut job) = self.workers.take() {
             answer(&mut job.batch, job.received, now, tracker);
             self.workers.give_back(job);

@@ -5,8 +5,8 @@
 //! The part in the middle stays with the one thread that owns the state, so there is nothing to lock. Each worker has one
 //! batch, which is either with it or with the loop: no queue can grow.
 
-use super::pace::Pace;
 use crate::limits::{UDP_BATCH, UDP_REQUEST_MAX, UDP_WORKERS_MAX, WORKER_STACK};
+use crate::server::coalesce::Pace;
 use crate::sys::clock::Clock;
 use crate::sys::datagram::Batch;
 use crate::sys::socket::wait_readable;
@@ -74,13 +74,8 @@ impl Pool {
     }
 
     /// How many batches can wait at once.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.back.len()
-    }
-
-    /// Whether there are no workers.
-    pub fn is_empty(&self) -> bool {
-        self.back.is_empty()
     }
 
     /// A batch that waits to be answered.

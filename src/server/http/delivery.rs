@@ -3,13 +3,13 @@
 //! Up to a bound the whole answer is made before its head goes out, so that the head can tell the length. A longer one is streamed
 //! from then on: it is made only a little ahead of the receiver, and the end is told by a last chunk, or by closing.
 
+use super::compressor::{Compressor, Job};
 use crate::features::gzip::Encoder;
 use crate::limits::{ANSWER_PIECE, ANSWER_SLICE_MAX, ANSWER_WHOLE_MAX, ANSWER_WINDOW, GZIP_MEMORY};
 use crate::sys::socket;
 use crate::tracker::Tracker;
 use crate::tracker::pages::Page;
 use crate::wire::http::{self, Framing};
-use crate::workers::press::{Job, Press};
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::os::fd::BorrowedFd;
@@ -22,7 +22,7 @@ const FULL: usize = ANSWER_PIECE - ANSWER_SLICE_MAX;
 
 /// What becomes of a delivery after a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(in crate::server) enum Step {
     /// It can go on at once.
     Again,
     /// It goes on when the receiver takes more, or a piece comes back.
@@ -87,7 +87,7 @@ fn room(bytes: usize) -> Vec<u8> {
 }
 
 /// A long answer.
-pub(super) struct Delivery<const N: usize> {
+pub(in crate::server) struct Delivery<const N: usize> {
     /// None when all of it is made.
     page: Option<Box<Page<N>>>,
     chunked: bool,
@@ -105,18 +105,18 @@ pub(super) struct Delivery<const N: usize> {
     /// The head is out: the rest follows as it is made.
     sending: bool,
     /// The receiver takes no more at the moment.
-    pub(super) blocked: bool,
+    pub(in crate::server) blocked: bool,
     /// It has been given room to begin with.
-    pub(super) begun: bool,
+    pub(in crate::server) begun: bool,
     /// Bytes of the budget that it has.
-    pub(super) reserved: usize,
+    pub(in crate::server) reserved: usize,
     /// Whether it is in line for the next steps, or among those who wait for room, in the budget or at the compressing thread.
-    pub(super) queued: bool,
+    pub(in crate::server) queued: bool,
 }
 
 impl<const N: usize> Delivery<N> {
     /// An answer of which nothing is made yet.
-    pub(super) fn new(page: Box<Page<N>>) -> Self {
+    pub(in crate::server) fn new(page: Box<Page<N>>) -> Self {
         Delivery {
             chunked: page.chunked,
             gzip: page.gzip,
@@ -136,7 +136,7 @@ impl<const N: usize> Delivery<N> {
     }
 
     /// Whether its end was not reached, though the receiver cannot tell: no length was told, and no last chunk is missing.
-    pub(super) fn is_cut_short(&self) -> bool {
+    pub(in crate::server) fn is_cut_short(&self) -> bool {
         self.sending && !self.chunked && !self.made
     }
 
@@ -150,13 +150,13 @@ impl<const N: usize> Delivery<N> {
     }
 
     /// Bytes of the budget to begin with.
-    pub(super) fn estimate(&self, tracker: &Tracker<N>) -> usize {
+    pub(in crate::server) fn estimate(&self, tracker: &Tracker<N>) -> usize {
         let page = self.page.as_ref().map_or(0, |page| page.estimate(tracker));
         page.min(ANSWER_WHOLE_MAX + ANSWER_PIECE) + self.beside()
     }
 
     /// Bytes of the budget that it needs no more.
-    pub(super) fn spare(&mut self) -> usize {
+    pub(in crate::server) fn spare(&mut self) -> usize {
         if !self.sending {
             return 0;
         }
@@ -167,11 +167,11 @@ impl<const N: usize> Delivery<N> {
     }
 
     /// Sends a piece, or makes a slice. `whose` names it to the compressing thread.
-    pub(super) fn step(
+    pub(in crate::server) fn step(
         &mut self,
         socket: BorrowedFd<'_>,
         tracker: &mut Tracker<N>,
-        press: Option<&Press>,
+        compressor: Option<&Compressor>,
         whose: u64,
     ) -> Step {
         if self.sending && !self.blocked && !self.pieces.is_empty() {
@@ -194,7 +194,7 @@ impl<const N: usize> Delivery<N> {
             self.make(tracker);
         }
         if self.page.is_none() || self.filling.len() >= FULL {
-            return self.finish_piece(press, whose);
+            return self.finish_piece(compressor, whose);
         }
         Step::Again
     }
@@ -214,7 +214,7 @@ impl<const N: usize> Delivery<N> {
     }
 
     /// What is to be done with a piece that is full, or the last.
-    fn finish_piece(&mut self, press: Option<&Press>, whose: u64) -> Step {
+    fn finish_piece(&mut self, compressor: Option<&Compressor>, whose: u64) -> Step {
         let last = self.page.is_none();
         if !self.gzip {
             let bytes = std::mem::take(&mut self.filling);
@@ -231,8 +231,8 @@ impl<const N: usize> Delivery<N> {
         };
         let piece = std::mem::take(&mut self.filling);
         // such a page is made only where there is a thread for it
-        let Some(press) = press else { return Step::Over };
-        match press.hand_over(Job { whose, encoder, piece, from: ROOM, last }) {
+        let Some(compressor) = compressor else { return Step::Over };
+        match compressor.hand_over(Job { whose, encoder, piece, from: ROOM, last }) {
             Ok(()) => {
                 self.packing = if last { Packing::Ending } else { Packing::Away };
                 Step::Again
@@ -246,7 +246,7 @@ impl<const N: usize> Delivery<N> {
     }
 
     /// Takes back what the compressing thread is done with.
-    pub(super) fn take_back(&mut self, job: Job) {
+    pub(in crate::server) fn take_back(&mut self, job: Job) {
         let Job { mut encoder, piece, last, .. } = job;
         self.spare = piece;
         let output = encoder.output();
@@ -324,7 +324,7 @@ impl<const N: usize> Delivery<N> {
     }
 
     /// Frees some of what an answer that is given up has left. True when nothing is left.
-    pub(super) fn discard(&mut self, pieces: usize) -> bool {
+    pub(in crate::server) fn discard(&mut self, pieces: usize) -> bool {
         let some = self.pieces.len().min(pieces);
         self.pieces.drain(..some);
         let page = self.page.as_mut().is_none_or(|page| page.discard());

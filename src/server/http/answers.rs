@@ -1,14 +1,14 @@
 //! The long answers of all connections: whose turn it is, and how much memory they may take together.
 
-use super::Server;
+use super::compressor::Compressor;
 use super::connections::{Connection, Name, State};
 use super::delivery::{Delivery, Step};
-use super::http::pull;
+use super::pull;
 use crate::features::COMPRESSION_GZIP;
 use crate::limits::{ANSWER_SMALL, ANSWERS_BUDGET, ANSWERS_KEPT, ANSWERS_TURN, DISCARD_STEP};
+use crate::server::Server;
 use crate::sys::socket;
 use crate::tracker::Now;
-use crate::workers::press::Press;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd;
@@ -54,7 +54,7 @@ fn is_small(bytes: usize) -> bool {
 }
 
 /// Long answers in the making and on their way. The answers themselves are with their connections.
-pub(super) struct Answers<const N: usize> {
+pub(in crate::server) struct Answers<const N: usize> {
     /// Whose can go on, in turn.
     line: VecDeque<Name>,
     /// Whose go on when the compressing thread has room.
@@ -62,38 +62,38 @@ pub(super) struct Answers<const N: usize> {
     budget: Budget,
     /// Answers that nobody waits for any more.
     given_up: VecDeque<Box<Delivery<N>>>,
-    press: Option<Press>,
+    compressor: Option<Compressor>,
 }
 
 impl<const N: usize> Answers<N> {
     /// No answers yet. In builds that compress this starts a thread.
-    pub(super) fn new() -> io::Result<Self> {
+    pub(in crate::server) fn new() -> io::Result<Self> {
         Ok(Answers {
             line: VecDeque::new(),
             held: Vec::new(),
             budget: Budget { free: ANSWERS_BUDGET, eased: false, waiting: VecDeque::new() },
             given_up: VecDeque::new(),
-            press: COMPRESSION_GZIP.then(Press::start).transpose()?,
+            compressor: COMPRESSION_GZIP.then(Compressor::start).transpose()?,
         })
     }
 
     /// The compressing thread, where there is one.
-    pub(super) fn press(&self) -> Option<&Press> {
-        self.press.as_ref()
+    pub(in crate::server) fn compressor(&self) -> Option<&Compressor> {
+        self.compressor.as_ref()
     }
 
     /// Puts an answer in line, whose delivery says that it is.
-    pub(super) fn enqueue(&mut self, name: Name) {
+    pub(in crate::server) fn enqueue(&mut self, name: Name) {
         self.line.push_back(name);
     }
 
     /// Whether something can go on at once.
-    pub(super) fn is_busy(&self) -> bool {
+    pub(in crate::server) fn is_busy(&self) -> bool {
         !self.line.is_empty() || !self.given_up.is_empty() || self.budget.eased && !self.budget.waiting.is_empty()
     }
 
     /// Takes the answer, if there is one, from a connection that is about to be closed.
-    pub(super) fn give_up(&mut self, connection: &mut Connection<N>) {
+    pub(in crate::server) fn give_up(&mut self, connection: &mut Connection<N>) {
         let State::Long(_) = connection.state else { return };
         let State::Long(delivery) = std::mem::replace(&mut connection.state, State::Lingering(0)) else { return };
         if delivery.is_cut_short() {
@@ -135,7 +135,7 @@ impl<const N: usize> Answers<N> {
 
 impl<const N: usize> Server<N> {
     /// Makes and sends some of the long answers, each in turn, for a bounded time.
-    pub(super) fn deliver(&mut self, now: Now) {
+    pub(in crate::server) fn deliver(&mut self, now: Now) {
         self.answers.discard();
         let waiting = &mut self.answers.budget.waiting;
         if waiting.len() > 2 * self.connections.len() + WAITING_LEFT {
@@ -155,8 +155,8 @@ impl<const N: usize> Server<N> {
         let mut keep = true;
         if let State::Long(delivery) = &mut connection.state {
             let step = if delivery.begun {
-                let press = self.answers.press.as_ref();
-                delivery.step(connection.socket.as_fd(), &mut self.tracker, press, name.to_bits())
+                let compressor = self.answers.compressor.as_ref();
+                delivery.step(connection.socket.as_fd(), &mut self.tracker, compressor, name.to_bits())
             } else {
                 Step::Short(delivery.estimate(&self.tracker))
             };
@@ -193,12 +193,12 @@ impl<const N: usize> Server<N> {
     }
 
     /// Goes on with the answers whose pieces the compressing thread is done with.
-    pub(super) fn pieces_back(&mut self, now: Now) {
-        if let Some(press) = &self.answers.press {
-            press.waker().clear();
+    pub(in crate::server) fn pieces_back(&mut self, now: Now) {
+        if let Some(compressor) = &self.answers.compressor {
+            compressor.waker().clear();
         }
         self.answers.line.extend(self.answers.held.drain(..));
-        while let Some(job) = self.answers.press.as_ref().and_then(Press::take) {
+        while let Some(job) = self.answers.compressor.as_ref().and_then(Compressor::take) {
             let name = Name::from_bits(job.whose);
             let Some(mut connection) = self.connections.lift(name) else { continue };
             if let State::Long(delivery) = &mut connection.state {

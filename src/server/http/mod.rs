@@ -1,8 +1,12 @@
 //! HTTP connections: most are accepted, read, answered and closed in one go; the others wait among the
-//! [connections](super::connections).
+//! [connections].
 
-use super::connections::{Connection, Name, State};
-use super::delivery::Delivery;
+pub(super) mod answers;
+mod compressor;
+pub(super) mod connections;
+mod deadlines;
+mod delivery;
+
 use super::udp::Served;
 use super::{Server, Token};
 use crate::address::{from_ip, to_ip};
@@ -14,12 +18,14 @@ use crate::sys::stderr::tell;
 use crate::tracker::Now;
 use crate::tracker::http::Answer;
 use crate::wire::http::{Version, head_end, wants_to_stay};
+use connections::{Connection, Name, State};
+use delivery::Delivery;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, OwnedFd};
 
 impl<const N: usize> Server<N> {
     /// Takes new connections, as many as there is a turn for.
-    pub(super) fn accept(&mut self, index: usize, now: Now) -> Served {
+    pub(in crate::server) fn accept(&mut self, index: usize, now: Now) -> Served {
         let mut served = Served { requests: 0, drained: false };
         for _ in 0..ACCEPTS_A_TURN {
             let Some(listener) = self.listeners.get(index) else { break };
@@ -63,7 +69,7 @@ impl<const N: usize> Server<N> {
     }
 
     /// Goes on with a connection that the poller has news of.
-    pub(super) fn connection_ready(&mut self, name: Name, event: &Event, now: Now) {
+    pub(in crate::server) fn connection_ready(&mut self, name: Name, event: &Event, now: Now) {
         if event.hangup && !event.readable {
             return self.close(name);
         }
@@ -88,7 +94,7 @@ impl<const N: usize> Server<N> {
     }
 
     /// Closes a connection without a word.
-    pub(super) fn close(&mut self, name: Name) {
+    pub(in crate::server) fn close(&mut self, name: Name) {
         if let Some(mut connection) = self.connections.lift(name) {
             self.answers.give_up(&mut connection);
             self.connections.remove(name, connection, &mut self.poller);
@@ -96,7 +102,7 @@ impl<const N: usize> Server<N> {
         }
     }
 
-    pub(super) fn settle(&mut self, name: Name, mut connection: Connection<N>, keep: bool, now: Now) {
+    pub(in crate::server) fn settle(&mut self, name: Name, mut connection: Connection<N>, keep: bool, now: Now) {
         if keep {
             let token = Token::Connection(name).to_bits();
             // where the poller does not take the change the connection is closed, which is all that can be done
@@ -257,7 +263,7 @@ fn unless_blocked(sent: io::Result<usize>) -> io::Result<usize> {
 }
 
 /// Receives what is there: nothing yet, no bytes at the end, or some.
-pub(super) fn pull(socket: &OwnedFd, room: &mut [u8]) -> io::Result<Option<usize>> {
+pub(in crate::server) fn pull(socket: &OwnedFd, room: &mut [u8]) -> io::Result<Option<usize>> {
     match socket::receive(socket.as_fd(), room) {
         Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
         result => result.map(Some),
