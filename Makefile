@@ -1,40 +1,130 @@
-# Builds with cargo; here for those who type make, and for what is more than one command.
+# Builds with cargo, for those who type make and for recipes of packages: targets, variables and the lines with switches are those
+# that recipes for the original use. `make help` lists them.
 #
-#     make FEATURES="fullscrape v6"       the switches to build with, in place of the default ones
-#     make FEATURES="-DWANT_V6"           the same in the original's spelling
-#     make install PREFIX=/usr DESTDIR=/tmp/package
+# Recipes uncomment the lines below, by loose patterns too, or insert and append such lines. So no other line here names a switch,
+# names of our own have a hyphen, which nobody's environment has under `make -e`, and `install` is the last rule, which appended
+# commands belong to.
 
-CARGO   ?= cargo
-INSTALL ?= install
-PREFIX  ?= /usr/local
-MANDIR  ?= $(PREFIX)/share/man
-DOCDIR  ?= $(PREFIX)/share/doc/opentracker
+FEATURES+=-DWANT_FULLSCRAPE
+#FEATURES+=-DWANT_V6
+#FEATURES+=-DWANT_ACCESSLIST_BLACK
+#FEATURES+=-DWANT_ACCESSLIST_WHITE
+#FEATURES+=-DWANT_SYNC_LIVE
+#FEATURES+=-DWANT_SYNC_SCRAPE
+#FEATURES+=-DWANT_IP_FROM_QUERY_STRING
+#FEATURES+=-DWANT_IP_FROM_PROXY
+#FEATURES+=-DWANT_COMPRESSION_GZIP
+#FEATURES+=-DWANT_COMPRESSION_GZIP_ALWAYS
+#FEATURES+=-DWANT_RESTRICT_STATS
+#FEATURES+=-DWANT_MODEST_FULLSCRAPES
+#FEATURES+=-DWANT_LOG_NETWORKS
+#FEATURES+=-DWANT_LOG_NUMWANT
+#FEATURES+=-DWANT_FULLLOG_NETWORKS
+#FEATURES+=-DWANT_SPOT_WOODPECKER
+#FEATURES+=-DWANT_SYSLOGS
+#FEATURES+=-DWANT_KEEPALIVE
+#FEATURES+=-DWANT_DEV_RANDOM
+#FEATURES+=-DWANT_ARC4RANDOM
+#FEATURES+=-D_DEBUG_HTTPERROR
 
-programs := $(or $(BINDIR),$(PREFIX)/bin)
-BINARY := $(or $(CARGO_TARGET_DIR),target)/release/opentracker
+CARGO      ?= cargo
+CARGOFLAGS ?= --locked
+RUSTC      ?= rustc
+INSTALL    ?= install
+PREFIX     ?= /usr/local
+BINDIR     ?= $(PREFIX)/bin
+MANDIR     ?= $(data-dir)/man
+DOCDIR     ?= $(data-dir)/doc/$(BINARY)
+BINARY     = opentracker
 
-# Only FEATURES given to make itself count: some systems have a variable of this name in the environment, for other ends.
-ifeq ($(origin FEATURES),command line)
-originals := $(patsubst -DWANT_%,%,$(filter -DWANT_%,$(FEATURES)))
-switches := $(filter-out -DWANT_%,$(FEATURES)) $(shell echo '$(originals)' | tr A-Z_ a-z-)
-chosen := --no-default-features --features "$(strip $(switches))"
+# Where only BINDIR is named, nothing is installed outside of the directory that it lies in.
+data-dir = $(or $(if $(filter /usr/local,$(PREFIX)),$(patsubst %/bin,%,$(patsubst %/sbin,%,$(BINDIR:/=)))),$(PREFIX:/=))/share
+
+# ---- the switches ----
+
+# All that there are and the usual ones, from the package's manifest, and pairs of the two spellings of each.
+switch-names := $(filter-out default,$(shell sed -n '/^\[features\]/,/^\[dep/s/^\([a-z0-9-]*\) = .*/\1/p' Cargo.toml))
+usual-switches := $(sort $(shell sed -n 's/^default = \[\(.*\)\]/\1/p' Cargo.toml | tr -d '",'))
+switch-pairs := $(join $(switch-names),$(addprefix =-DWANT_,$(shell echo $(switch-names) | tr a-z- A-Z_)))
+
+# Other words in the environment's variable belong to somebody else: Gentoo's package manager has one of this name. Under `make -e`
+# the variable may be theirs altogether.
+others-words := $(if $(filter-out command line,$(origin FEATURES)),$(filter-out -DWANT_%,$(shell printf %s "$$FEATURES")))
+nothing-asked = $(if $(filter override,$(origin FEATURES)),$(if $(asked-words),,yes))
+
+# What was asked for, as it is when a rule needs it, since lines may be appended to this file.
+asked-words = $(patsubst %=1,%,$(filter-out $(others-words),$(FEATURES)) $(filter -DWANT_%,$(CPPFLAGS) $(CFLAGS)))
+named-switches = $(foreach pair,$(switch-pairs),$(if $(filter $(subst =, ,$(pair)),$(asked-words)),$(firstword $(subst =, ,$(pair)))))
+asked-switches = $(if $(nothing-asked),$(usual-switches),$(sort $(named-switches)))
+
+# Words for a C compiler mean nothing here and do no harm; -D and -U of unknown names would.
+c-words := -D_% -DNDEBUG -DWANT_THREAD_NAME_NP -f% -g% -m% -p% -s% -w% -I% -L% -O% -W%
+unknown-words = $(filter-out $(subst =, ,$(switch-pairs)) $(c-words),$(asked-words))
+understood = $(filter -D%,$(subst =, ,$(switch-pairs)))
+no-zstd = $(if $(findstring ZSTD,$(unknown-words)), Answers are compressed with gzip only.)
+check-words = $(if $(unknown-words),$(error Not understood: $(unknown-words).$(no-zstd) The switches are $(understood)))
+
+# ---- the build ----
+
+static-asked = $(filter-out 0 n no,$(STATIC)) $(filter -static --static -static-pie,$(LDFLAGS))
+ifneq ($(strip $(static-asked)),)
+rust-host := $(shell $(RUSTC) -vV | sed -n 's/^host: //p')
+rust-musl := $(subst -gnu,-musl,$(rust-host))
+# musl's library, where it is installed, else the host's own.
+rust-static := $(if $(wildcard $(shell $(RUSTC) --print sysroot)/lib/rustlib/$(rust-musl)/lib),$(rust-musl),$(rust-host))
+rust-target := $(or $(CARGO_BUILD_TARGET),$(rust-static))
+cargo-static = RUSTFLAGS="$$RUSTFLAGS -C target-feature=+crt-static"
+cargo-target = --target $(rust-target)
+else
+rust-target := $(CARGO_BUILD_TARGET)
 endif
 
-.PHONY: build install test lint powerset bench clean
+cargo-switches = --no-default-features --features "$(asked-switches)"
+built-under := $(or $(CARGO_TARGET_DIR),$(CARGO_BUILD_TARGET_DIR),target)
+built-program = $(built-under)$(if $(rust-target),/$(rust-target))/release/opentracker
+# What the program at the top was built with.
+built-note = $(built-under)/$(BINARY).built-with
+built-with = $(subst $(no-word) $(no-word),+,$(asked-switches) $(rust-target))
 
-build:
-	$(CARGO) build --release --locked $(chosen)
+.PHONY: all build check test lint powerset bench clean help install install-strip uninstall $(BINARY) $(BINARY).debug
+.SECONDEXPANSION:
 
-# Installs what was built last, so that the switches need not be named again and root needs no cargo.
-install: $(if $(chosen),build,$(BINARY))
-	$(INSTALL) -d "$(DESTDIR)$(programs)" "$(DESTDIR)$(MANDIR)/man5" "$(DESTDIR)$(MANDIR)/man8" "$(DESTDIR)$(DOCDIR)"
-	$(INSTALL) -m 755 "$(BINARY)" "$(DESTDIR)$(programs)/opentracker"
-	$(INSTALL) -m 644 packaging/opentracker.8 "$(DESTDIR)$(MANDIR)/man8/opentracker.8"
-	$(INSTALL) -m 644 packaging/opentracker.conf.5 "$(DESTDIR)$(MANDIR)/man5/opentracker.conf.5"
-	$(INSTALL) -m 644 opentracker.conf.sample README.md features.md "$(DESTDIR)$(DOCDIR)/"
+all: $(BINARY) $(BINARY).debug
 
 $(BINARY):
-	$(CARGO) build --release --locked
+	$(check-words)$(cargo-static) $(CARGO) build --release $(CARGOFLAGS) $(cargo-target) $(cargo-switches)
+	@cp -f "$(built-program)" $@
+	@echo "$(built-with)" > "$(built-note)"
+
+# A release build has its line numbers with it always; `install-strip` leaves them out.
+$(BINARY).debug: $(BINARY)
+	@cp -f $(BINARY) $@
+
+build: $(BINARY)
+
+help:
+	@echo 'make [VARIABLE=VALUE]... [TARGET]...'
+	@echo
+	@echo 'all             the default: ./$(BINARY), and ./$(BINARY).debug, the same under another name'
+	@echo 'install         what was built last, or the switches named: program, manual pages, sample config'
+	@echo 'install-strip   the same, the program without its line numbers'
+	@echo 'uninstall       removes that'
+	@echo 'check           tests of the build that the variables ask for'
+	@echo 'test, lint, powerset, bench    what the developers run'
+	@echo 'clean           removes what was built'
+	@echo
+	@echo 'FEATURES        the switches, as "-DWANT_X ..." or as "x ...", in place of the usual ones;'
+	@echo '                in the environment, as -DWANT_X, in addition to them'
+	@echo 'BINARY          the name of the program: $(BINARY)'
+	@echo 'STATIC=1        a program that needs no shared library (so does LDFLAGS=-static)'
+	@echo 'PREFIX, BINDIR, MANDIR, DOCDIR, DESTDIR    where to install'
+	@echo 'CARGO, CARGOFLAGS, RUSTC, INSTALL, OPENTRACKER_COMMIT    what to build with'
+	@echo
+	@echo 'switches: $(switch-names)'
+	@echo 'asked for: $(or $(asked-switches),none)'
+
+check:
+	$(check-words)$(CARGO) test $(CARGOFLAGS) $(cargo-switches)
 
 # Everything: unit and integration tests, with epoll and with poll(2), with the default switches and with others.
 test:
@@ -53,3 +143,24 @@ bench:
 
 clean:
 	$(CARGO) clean
+	rm -f $(BINARY) $(BINARY).debug
+
+uninstall:
+	rm -f "$(DESTDIR)$(BINDIR)/$(BINARY)" "$(DESTDIR)$(MANDIR)/man8/$(BINARY).8" "$(DESTDIR)$(MANDIR)/man5/$(BINARY).conf.5"
+	cd "$(DESTDIR)$(DOCDIR)" && rm -f opentracker.conf.sample README.md features.md
+	rmdir "$(DESTDIR)$(DOCDIR)"
+
+install-strip: install-option = -s
+install-strip: install
+
+# Installing what was built before takes no cargo, and no switches named again.
+same-as-usual = $(and $(filter-out command line,$(origin FEATURES)),$(findstring =$(usual-switches)=,=$(asked-switches)$(rust-target)=))
+same-as-built = $(findstring =$(built-with)=,=$(shell cat "$(built-note)" 2>/dev/null)=)
+install-needs = $(if $(and $(wildcard $(BINARY)),$(or $(same-as-usual),$(same-as-built))),,$(BINARY))
+
+install: $$(install-needs)
+	$(check-words)$(INSTALL) -d "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(MANDIR)/man5" "$(DESTDIR)$(MANDIR)/man8" "$(DESTDIR)$(DOCDIR)"
+	$(INSTALL) $(install-option) -m 755 $(BINARY) "$(DESTDIR)$(BINDIR)/$(BINARY)"
+	$(INSTALL) -m 644 packaging/opentracker.8 "$(DESTDIR)$(MANDIR)/man8/$(BINARY).8"
+	$(INSTALL) -m 644 packaging/opentracker.conf.5 "$(DESTDIR)$(MANDIR)/man5/$(BINARY).conf.5"
+	$(INSTALL) -m 644 opentracker.conf.sample README.md features.md "$(DESTDIR)$(DOCDIR)/"

@@ -12,6 +12,7 @@ mod harness;
 mod keepalive;
 mod livesync;
 mod long_answers;
+mod makefile;
 mod memory;
 mod operators;
 mod process;
