@@ -1,29 +1,18 @@
 //! Who is served, and under which address: access lists, blessings, proxies, both families.
 
 use crate::harness::http::{Reply, exchange, get_request};
-use crate::harness::{self, Build, SOON, Starter, Tracker, eventually, hash, hex, percent, udp};
+use crate::harness::{self, Build, SOON, Starter, Tracker, built_with, eventually, hash, hex, percent, udp};
 use rustix::process::Signal;
 use std::ffi::CString;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::time::Duration;
-
-/// Whether the program was built with a switch. If not, says so.
-fn built_with(switch: &str) -> bool {
-    let has = Build::under_test().has(switch);
-    if !has {
-        harness::for_another_build(&format!("needs {switch}"));
-    }
-    has
-}
+use std::net::{IpAddr, SocketAddr};
 
 fn v6() -> bool {
-    Build::under_test().has("v6")
+    Build::under_test().v6()
 }
 
-/// A tracker on the loopback address of the build's family.
+/// A tracker whose blessed addresses the tests choose.
 fn starter() -> Starter {
-    let starter = Starter::new().own_blessings();
-    if v6() { starter.ipv6() } else { starter }
+    Starter::new().own_blessings()
 }
 
 /// The option that names the access list, if the build has one; whether torrents on the list are served.
@@ -196,14 +185,10 @@ fn ask(to: SocketAddr, source: IpAddr, request: &[u8]) -> Reply {
 
 /// A tracker that listens on everything, so that clients come from any IPv4 loopback address, in an IPv6 build under mapped ones.
 fn on_everything(config: &str) -> (Tracker, SocketAddr) {
-    let any: IpAddr = if v6() { "::" } else { "0.0.0.0" }.parse().expect("an address");
-    let tracker =
-        starter().on(any).allow((0..30).map(hash)).file("conf", config.as_bytes()).args(["-f", "conf"]).spawn();
-    let tcp = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), tracker.tcp_address().port());
-    let udp = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), tracker.udp_address().port());
-    let client = || udp::Client::new(udp, Ipv4Addr::LOCALHOST.into()).expect("a socket");
-    eventually("it answers", || client().exchange(&udp::header(udp::MAGIC, 0), Duration::from_secs(1)).is_some());
-    (tracker, tcp)
+    let starter = starter().on_all().allow((0..30).map(hash)).file("conf", config.as_bytes());
+    let tracker = starter.args(["-f", "conf"]).start();
+    let over_v4 = tracker.over_ipv4(tracker.tcp_address());
+    (tracker, over_v4)
 }
 
 #[test]

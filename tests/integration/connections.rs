@@ -6,7 +6,7 @@ use crate::harness::http::{Client, End, Reply, get_request};
 use crate::harness::{self, Build, SOON, Starter, Tracker, bencode, eventually, hash, hex, percent, proc, udp};
 
 /// How long a client waits between two pieces of an answer.
-const WAIT: Duration = Duration::from_secs(10);
+const WAIT: Duration = SOON;
 
 /// More torrents than the original can write in one page, and more bytes than the system's buffers take.
 const MANY: u64 = 150_000;
@@ -28,15 +28,6 @@ fn full_scrapes_or_skip() -> bool {
     has
 }
 
-/// Whether these tests speak the language of the build's addresses. If not, says so.
-fn ipv4_or_skip() -> bool {
-    let v4 = !Build::under_test().has("v6");
-    if !v4 {
-        harness::for_another_build("needs an IPv4 build");
-    }
-    v4
-}
-
 #[track_caller]
 fn descriptors_return_to(tracker: &Tracker, count: usize) {
     eventually("the connections' descriptors are closed", || tracker.descriptors() == count);
@@ -44,9 +35,6 @@ fn descriptors_return_to(tracker: &Tracker, count: usize) {
 
 #[test]
 fn requests_that_are_too_large_are_refused_and_closed() {
-    if !ipv4_or_skip() {
-        return;
-    }
     let tracker = Tracker::start();
     let before = tracker.descriptors();
     let with_end = |length: usize| {
@@ -73,9 +61,6 @@ fn requests_that_are_too_large_are_refused_and_closed() {
 
 #[test]
 fn a_request_may_be_as_large_as_the_limit() {
-    if !ipv4_or_skip() {
-        return;
-    }
     let tracker = Starter::new().allow([hash(1)]).start();
     let start = format!("GET /announce?port=1&info_hash={}&x=", percent(&hash(1)));
     let end = " HTTP/1.0\r\n\r\n";
@@ -86,9 +71,6 @@ fn a_request_may_be_as_large_as_the_limit() {
 
 #[test]
 fn half_closed_clients_get_whole_answers() {
-    if !ipv4_or_skip() {
-        return;
-    }
     let count = 5000;
     let tracker = tracker_with(count);
     let before = tracker.descriptors();
@@ -157,7 +139,7 @@ fn assert_idle(tracker: &Tracker) {
 
 #[test]
 fn the_answer_of_a_client_that_left_goes_to_nobody() {
-    if !ipv4_or_skip() || !full_scrapes_or_skip() {
+    if !full_scrapes_or_skip() {
         return;
     }
     let tracker = tracker_with(3000);
@@ -185,7 +167,7 @@ fn the_answer_of_a_client_that_left_goes_to_nobody() {
 
 #[test]
 fn full_scrapes_of_any_size_are_right() {
-    if !ipv4_or_skip() || !full_scrapes_or_skip() {
+    if !full_scrapes_or_skip() {
         return;
     }
     let tracker = tracker_with(MANY);
@@ -217,7 +199,7 @@ fn full_scrapes_of_any_size_are_right() {
 
 #[test]
 fn an_answer_that_is_not_fetched_is_kept_for_fifteen_minutes() {
-    if !ipv4_or_skip() || !full_scrapes_or_skip() || !harness::clock_or_skip() {
+    if !full_scrapes_or_skip() || !harness::clock_or_skip() {
         return;
     }
     let tracker = tracker_with(MANY);
@@ -241,7 +223,7 @@ fn small_window(tracker: &Tracker) -> Client {
 
 #[test]
 fn a_request_has_thirty_seconds() {
-    if !ipv4_or_skip() || !harness::clock_or_skip() {
+    if !harness::clock_or_skip() {
         return;
     }
     let tracker = Tracker::start();
@@ -263,9 +245,6 @@ fn a_request_has_thirty_seconds() {
 
 #[test]
 fn many_connections_at_once_are_served() {
-    if !ipv4_or_skip() {
-        return;
-    }
     let tracker = Starter::new().allow([hash(1)]).start();
     let before = tracker.descriptors();
     let mut clients: Vec<Client> = (0..200).map(|_| tracker.connect()).collect();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::harness::canonical::{self, Options, latin1};
 use crate::harness::draw::{Draw, NEVER_ANNOUNCED, SOURCES, Step, TORRENTS};
-use crate::harness::{self, Build, Starter, Tracker, hash, http, percent, udp};
+use crate::harness::{self, Build, SOON, Starter, Tracker, hash, http, percent, udp};
 
 /// The conversation that is held unless another is asked for.
 const SEED: u64 = 20_210_823;
@@ -18,7 +18,7 @@ const STEPS: u64 = 20_000;
 const SENTINEL: u32 = 0xfeed_0001;
 
 /// How long an answer may take.
-const ANSWER: Duration = Duration::from_secs(5);
+const ANSWER: Duration = SOON;
 
 /// Switches with which a tracker still answers as the original does.
 const ALIKE: &[&str] = &["fullscrape", "compression-gzip", "accesslist-white", "restrict-stats", "syslogs"];

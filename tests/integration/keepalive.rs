@@ -1,7 +1,7 @@
 //! HTTP connections that stay for further requests: order, bounds, ends.
 
 use crate::harness::http::{Client, End, Reply};
-use crate::harness::{self, Build, SILENCE, SOON, Starter, Tracker, eventually, hash, percent, udp};
+use crate::harness::{self, Build, SILENCE, SOON, Starter, Tracker, built_with, eventually, hash, percent, udp};
 use rustix::process::Signal;
 
 /// Seconds.
@@ -9,12 +9,7 @@ const REQUEST_TIMEOUT: i64 = 30;
 
 /// A tracker that serves the torrents 0 to 9, in a build with the switch, with more words on its command line.
 fn tracker(words: &[&str]) -> Option<Tracker> {
-    if !Build::under_test().has("keepalive") {
-        harness::for_another_build("needs keepalive");
-        return None;
-    }
-    let starter = Starter::new().allow((0..10).map(hash)).args(words);
-    Some(if Build::under_test().has("v6") { starter.ipv6().start() } else { starter.start() })
+    built_with("keepalive").then(|| Starter::new().allow((0..10).map(hash)).args(words).start())
 }
 
 fn request(target: &str, connection: &str) -> Vec<u8> {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::harness::network::{Network, address, ip};
 use crate::harness::udp::{Announce, populate};
-use crate::harness::{self, Build, SOON, Starter, Tracker, eventually, hash, within};
+use crate::harness::{self, Build, SOON, Starter, Tracker, built_with, eventually, hash, within};
 
 const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 23, 5);
 const PORT: u16 = 9696;
@@ -51,11 +51,7 @@ fn network(nodes: usize) -> Option<Quiet> {
 }
 
 fn network_of_the_build(nodes: usize) -> Option<Network> {
-    if !Build::under_test().has("sync-live") {
-        harness::for_another_build("needs the switch sync-live");
-        return None;
-    }
-    Network::new(nodes)
+    if built_with("sync-live") { Network::new(nodes) } else { None }
 }
 
 impl Network {
@@ -73,7 +69,6 @@ impl Network {
             let _ = writeln!(config, "livesync.cluster.node_ip {}", address(other));
         }
         let starter = Starter::new().own_cluster().allow(torrents).file("cluster.conf", config.as_bytes());
-        let starter = if starter.build().has("v6") { starter.ipv6() } else { starter };
         let starter = starter.wrap(["ip", "netns", "exec", &self.name(node)]).args(["-f", "cluster.conf"]);
         let tracker = self.inside(node, || starter.start());
         Node { network: self, node, tracker }
@@ -178,7 +173,7 @@ fn record(n: u64, port: u16, flags: u8) -> Record {
 
 /// Bytes of an address in the build under test.
 fn width() -> usize {
-    if Build::under_test().has("v6") { 16 } else { 4 }
+    if Build::under_test().v6() { 16 } else { 4 }
 }
 
 struct Ear(UdpSocket);
@@ -505,8 +500,8 @@ fn ends_with(words: &[&str]) -> (Option<i32>, String) {
 
 #[test]
 fn no_start_without_an_address() {
-    if !Build::under_test().has("sync-live") {
-        return harness::for_another_build("needs the switch sync-live");
+    if !built_with("sync-live") {
+        return;
     }
     let refused = |text: &str| (Some(111), format!("{text}\n"));
     assert_eq!(ends_with(&[]), refused("No socket address for live sync specified."));

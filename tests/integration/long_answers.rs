@@ -2,7 +2,7 @@
 
 use crate::harness::http::{Client, End, Reply};
 use crate::harness::udp::Announce;
-use crate::harness::{self, Build, SOON, Starter, Tracker, eventually, within};
+use crate::harness::{self, Build, SOON, Starter, Tracker, built_with, eventually, within};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -26,8 +26,8 @@ fn with_torrents(torrents: u32) -> Option<Tracker> {
 
 fn with_named(torrents: u32, name: impl Fn(u32) -> [u8; 20]) -> Option<Tracker> {
     let build = Build::under_test();
-    if !build.has("fullscrape") || build.original || build.has("v6") || build.has("accesslist-white") {
-        harness::for_another_build("takes all torrents of a state file, over IPv4");
+    if !build.has("fullscrape") || build.original || build.has("accesslist-white") {
+        harness::for_another_build("takes all torrents of a state file");
         return None;
     }
     let minute = std::time::SystemTime::UNIX_EPOCH.elapsed().expect("a time").as_secs() / 60;
@@ -37,17 +37,13 @@ fn with_named(torrents: u32, name: impl Fn(u32) -> [u8; 20]) -> Option<Tracker> 
 
 /// Such a tracker that compresses.
 fn compressing(torrents: u32, name: impl Fn(u32) -> [u8; 20]) -> Option<Tracker> {
-    if !Build::under_test().has("compression-gzip") {
-        harness::for_another_build("compression-gzip");
-        return None;
-    }
-    with_named(torrents, name)
+    if built_with("compression-gzip") { with_named(torrents, name) } else { None }
 }
 
 /// Asks from an address of its own, so that modest builds answer too.
 fn ask(tracker: &Tracker, last: u8, request: &str) -> Client {
     let source = Some(IpAddr::from([127, 0, 9, last]));
-    let mut client = Client::connect(tracker.tcp_address(), source).expect("a connection");
+    let mut client = Client::connect(tracker.over_ipv4(tracker.tcp_address()), source).expect("a connection");
     client.send(request.as_bytes());
     client
 }
@@ -55,7 +51,8 @@ fn ask(tracker: &Tracker, last: u8, request: &str) -> Client {
 /// A client that takes hardly anything.
 fn ask_and_dawdle(tracker: &Tracker, last: u8, request: &str) -> Client {
     let source = Some(IpAddr::from([127, 0, 9, last]));
-    let mut client = Client::connect_with_window(tracker.tcp_address(), source, 4096).expect("a connection");
+    let mut client =
+        Client::connect_with_window(tracker.over_ipv4(tracker.tcp_address()), source, 4096).expect("a connection");
     client.send(request.as_bytes());
     client
 }

@@ -1,7 +1,9 @@
 //! Memory runs out: the tracker turns new peers away and goes on with those it has.
 
 use crate::harness::udp::{Announce, Client, header};
-use crate::harness::{self, Build, SOON, Starter, Tracker, clock_or_skip, eventually, hash, hex, percent};
+use crate::harness::{
+    self, Build, SOON, Starter, Tracker, clock_or_skip, eventually, hash, hex, ipv4_or_skip, percent,
+};
 
 /// Addresses that the process may have: enough for the reserve and one region of the heap, not for two.
 const ADDRESSES: &str = "--as=290000000";
@@ -34,10 +36,7 @@ fn new_peers_are_turned_away_while_memory_is_short() {
     if Build::under_test().has("accesslist-white") {
         return harness::for_another_build("needs torrents that are on no list");
     }
-    if Build::under_test().has("v6") {
-        return harness::for_another_build("needs an IPv4 build");
-    }
-    if !clock_or_skip() {
+    if !ipv4_or_skip() || !clock_or_skip() {
         return;
     }
     let state: String = (0..TORRENTS).map(|n| format!("{}:99999999:1\n", hex(&hash(n)))).collect();

@@ -1,33 +1,20 @@
 //! What operators read, read as their tools do: plugins for graphs, exporters, panels, the system's log.
 
 use crate::harness::udp::Announce;
-use crate::harness::{self, Build, Starter, Tracker, hash, hex, percent, within};
+use crate::harness::{self, Build, Starter, Tracker, built_with, hash, hex, percent, within};
 use regex::bytes::Regex;
 use std::net::IpAddr;
 
 /// Seconds.
 const MINUTE: i64 = 60;
 
-/// A tracker that has seen a bit of everything, or `None`, and the reason is said.
-fn tracker() -> Option<Tracker> {
-    if Build::under_test().has("v6") {
-        harness::for_another_build("needs an IPv4 build");
-        return None;
-    }
-    Some(Starter::new().allow((0..10).map(hash)).start())
+fn tracker() -> Tracker {
+    Starter::new().allow((0..10).map(hash)).start()
 }
 
-/// Whether the program under test has a switch. If not, says so.
-fn has(feature: &str) -> bool {
-    let has = Build::under_test().has(feature);
-    if !has {
-        harness::for_another_build(feature);
-    }
-    has
-}
-
-fn busy_tracker() -> Option<Tracker> {
-    let tracker = tracker()?;
+/// A tracker that has seen a bit of everything.
+fn busy_tracker() -> Tracker {
+    let tracker = tracker();
     let mut udp = tracker.udp();
     for n in 0..5 {
         udp.announce(&Announce { left: n % 2, event: 1, ..Announce::new(hash(n), 1) });
@@ -38,7 +25,7 @@ fn busy_tracker() -> Option<Tracker> {
     tracker.get(&format!("/scrape?info_hash={}", percent(&hash(2))));
     tracker.get("/announce?info_hash=x");
     tracker.get("/nowhere");
-    Some(tracker)
+    tracker
 }
 
 fn page(tracker: &Tracker, mode: &str) -> Vec<u8> {
@@ -57,7 +44,7 @@ fn matches(page: &[u8], pattern: &str) -> Vec<u64> {
 
 #[test]
 fn pages_of_numbers() {
-    let Some(tracker) = busy_tracker() else { return };
+    let tracker = busy_tracker();
     let seconds = r"(\d+) seconds \((\d+) hours\)\n";
     let torrents = r"\nopentracker serving (\d+) torrents\nopentracker";
     assert_eq!(matches(&page(&tracker, "peer"), &format!(r"(\d+)\n(\d+){torrents}")), [6, 3, 5]);
@@ -79,7 +66,7 @@ fn pages_of_numbers() {
 
 #[test]
 fn tables_of_numbers() {
-    let Some(tracker) = busy_tracker() else { return };
+    let tracker = busy_tracker();
     let lines: String = (0..45).map(|minutes| format!(r"{minutes:02} (\d+)\n")).collect();
     let renewed = matches(&page(&tracker, "renew"), &lines);
     assert_eq!((renewed[0], renewed[1..].iter().sum::<u64>()), (1, 0));
@@ -87,8 +74,10 @@ fn tables_of_numbers() {
     let lines: String = labels.iter().map(|label| format!(r"{label} (\d+)\n")).collect();
     assert_eq!(matches(&page(&tracker, "herr"), &lines), [0, 0, 1, 0, 0, 0, 0]);
     let networks = page(&tracker, "s24s");
-    let table = |width| format!(r"Networks, limit /{width}:\n(?:\d{{8}}: \d+\.\d+\.\d+\.\d+\n)*\n");
-    matches(&networks, &(table(28) + &table(24)));
+    let (address, widths) =
+        if tracker.build().v6() { (r"[0-9a-f:]+", [68, 48]) } else { (r"\d+\.\d+\.\d+\.\d+", [28, 24]) };
+    let table = |width| format!(r"Networks, limit /{width}:\n(?:\d{{8}}: {address}\n)*\n");
+    matches(&networks, &(table(widths[0]) + &table(widths[1])));
     let top = |places: u32, what| format!(r"Top {places} torrents by {what}:\n(?:\t\d+\t[A-F0-9]{{40}}\n)*");
     for places in [10, 100] {
         matches(&page(&tracker, &format!("top{places}")), &(top(places, "peers") + &top(places, "seeds")));
@@ -97,7 +86,7 @@ fn tables_of_numbers() {
 
 #[test]
 fn everything_is_xml_in_a_fixed_order() {
-    let Some(tracker) = busy_tracker() else { return };
+    let tracker = busy_tracker();
     let page = String::from_utf8(page(&tracker, "everything")).expect("text");
     let document = roxmltree::Document::parse(&page).expect("XML");
     let mut names = Vec::new();
@@ -151,12 +140,21 @@ fn everything_is_xml_in_a_fixed_order() {
     assert_eq!((error("404 Not found"), error("400 Invalid Parameter")), ("1".into(), "1".into()));
 }
 
+/// Whether there are dumps that are lines to everybody. If not, says so.
+fn uncompressed_dumps() -> bool {
+    let always = Build::under_test().has("compression-gzip-always");
+    if always {
+        harness::for_another_build("needs dumps that are not always compressed");
+    }
+    !always && built_with("fullscrape")
+}
+
 #[test]
 fn dumps_are_lines() {
-    if !has("fullscrape") || has("compression-gzip") {
+    if !uncompressed_dumps() {
         return;
     }
-    let Some(tracker) = busy_tracker() else { return };
+    let tracker = busy_tracker();
     let line = r"(?:[A-F0-9]{40}:\d+:\d+\n)";
     assert_eq!(matches(&page(&tracker, "tpbs&format=txt"), &format!("{line}{{5}}")), [0; 0]);
     matches(&page(&tracker, "tpbs&format=txtp"), r"(?:[A-F0-9]{40}:\d+:\d+:\d+\n){5}");
@@ -168,10 +166,10 @@ fn dumps_are_lines() {
 
 #[test]
 fn a_restart_keeps_torrents_and_downloads() {
-    if !has("fullscrape") || has("compression-gzip") {
+    if !uncompressed_dumps() {
         return;
     }
-    let Some(tracker) = busy_tracker() else { return };
+    let tracker = busy_tracker();
     let state = page(&tracker, "statedump");
     let before = page(&tracker, "tpbs&format=txtp");
     let again = Starter::new().allow((0..10).map(hash)).file("state", &state).args(["-l", "state"]).start();
@@ -196,7 +194,7 @@ fn a_restart_keeps_torrents_and_downloads() {
 
 #[test]
 fn the_version_names_the_switches() {
-    let Some(tracker) = tracker() else { return };
+    let tracker = tracker();
     let build = tracker.build().clone();
     if !build.ours {
         return harness::for_another_build("our own version");
@@ -214,10 +212,10 @@ fn the_version_names_the_switches() {
 
 #[test]
 fn numwants_are_counted_within_their_limits() {
-    if !has("log-numwant") {
+    if !built_with("log-numwant") {
         return;
     }
-    let Some(tracker) = tracker() else { return };
+    let tracker = tracker();
     for query in ["numwant=7", "numwant=-7", "numwant=999", "numwant=0&event=stopped", "x=1", "numwant=x", "compact=0"]
     {
         tracker.get(&format!("/announce?info_hash={}&port=5&{query}", percent(&hash(2))));
@@ -231,10 +229,10 @@ fn numwants_are_counted_within_their_limits() {
 
 #[test]
 fn woodpeckers_are_heard_and_forgotten() {
-    if !has("spot-woodpecker") || !harness::clock_or_skip() {
+    if !built_with("spot-woodpecker") || !harness::clock_or_skip() {
         return;
     }
-    let Some(tracker) = tracker() else { return };
+    let tracker = tracker();
     let announce = |times: usize| {
         let mut udp = tracker.udp_from([127, 0, 3, 20]);
         (0..times).for_each(|_| drop(udp.announce(&Announce::new(hash(1), 1))));
@@ -257,10 +255,10 @@ fn woodpeckers_are_heard_and_forgotten() {
 
 #[test]
 fn full_scrapes_are_modest() {
-    if !has("modest-fullscrapes") || !harness::clock_or_skip() {
+    if !built_with("modest-fullscrapes") || !harness::clock_or_skip() {
         return;
     }
-    let Some(tracker) = tracker() else { return };
+    let tracker = tracker();
     let code = |last| tracker.get_from([127, 0, 0, last], "/scrape").code();
     assert_eq!([code(1), code(1), code(3)], [200, 402, 200]);
     tracker.advance(4 * MINUTE);
@@ -272,11 +270,8 @@ fn full_scrapes_are_modest() {
 
 #[test]
 fn requests_of_chosen_networks_are_logged() {
-    if !has("fulllog-networks") {
+    if !built_with("fulllog-networks") {
         return;
-    }
-    if Build::under_test().has("v6") {
-        return harness::for_another_build("needs an IPv4 build");
     }
     let tracker = Starter::new().allow((0..10).map(hash)).args(["-A", "127.0.0.1"]).start();
     let announce = format!("/announce?info_hash={}&port=5", percent(&hash(2)));
@@ -310,13 +305,10 @@ fn requests_of_chosen_networks_are_logged() {
 
 #[test]
 fn completed_downloads_go_to_the_system_log() {
-    if !has("syslogs") {
+    if !built_with("syslogs") {
         return;
     }
     use std::os::unix::net::UnixDatagram;
-    if Build::under_test().has("v6") {
-        return harness::for_another_build("needs an IPv4 build");
-    }
     if !harness::root_or_skip() {
         return;
     }
@@ -371,10 +363,10 @@ fn completed_downloads_go_to_the_system_log() {
 
 #[test]
 fn nobody_needs_to_read_the_log() {
-    if !has("syslogs") {
+    if !built_with("syslogs") {
         return;
     }
-    let Some(tracker) = tracker() else { return };
+    let tracker = tracker();
     let mut udp = tracker.udp();
     for port in 1..100 {
         udp.announce(&Announce { left: 0, event: 1, ..Announce::new(hash(3), port) });
@@ -385,7 +377,10 @@ fn nobody_needs_to_read_the_log() {
 #[test]
 fn the_busiest_networks_as_the_original_lists_them() {
     let Some(original) = Build::original() else { return harness::skipped("the original is not installed") };
-    let Some(ours) = tracker() else { return };
+    if !harness::ipv4_or_skip() {
+        return;
+    }
+    let ours = tracker();
     let original = Starter::of(original).allow((0..10).map(hash)).start();
     // more networks than are listed, many of them equal
     let mut state = 7;

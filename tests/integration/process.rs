@@ -1,6 +1,6 @@
 //! The tracker as a process: signals, privileges, descriptors, addresses.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::time::Duration;
@@ -18,20 +18,8 @@ const DESCRIPTORS: usize = 40;
 /// How soon a tracker must be gone when it is told to.
 const AT_ONCE: Duration = Duration::from_secs(2);
 
-/// Whether these tests speak the language of the build's addresses. If not, says so.
-fn ipv4_or_skip() -> bool {
-    let v4 = !Build::under_test().has("v6");
-    if !v4 {
-        harness::for_another_build("needs an IPv4 build");
-    }
-    v4
-}
-
 #[test]
 fn sigint_ends_it_well_also_in_an_empty_root() {
-    if !ipv4_or_skip() {
-        return;
-    }
     let empty = Scratch::new();
     let directory = empty.path().to_str().expect("a path");
     for args in [vec![], vec!["-d", directory]] {
@@ -46,9 +34,6 @@ fn sigint_ends_it_well_also_in_an_empty_root() {
 
 #[test]
 fn sigterm_ends_it() {
-    if !ipv4_or_skip() {
-        return;
-    }
     let mut tracker = Tracker::start();
     tracker.signal(Signal::TERM);
     assert_eq!(tracker.wait(AT_ONCE).signal(), Some(15));
@@ -56,9 +41,6 @@ fn sigterm_ends_it() {
 
 #[test]
 fn sighup_is_harmless() {
-    if !ipv4_or_skip() {
-        return;
-    }
     for workers in ["0", "2"] {
         let starter = Starter::new().allow([hash(1)]).bare();
         let (address, directory) = (starter.tcp_address(), starter.scratch().path().display().to_string());
@@ -82,9 +64,6 @@ fn sighup_is_harmless() {
 
 #[test]
 fn it_lives_without_free_descriptors() {
-    if !ipv4_or_skip() {
-        return;
-    }
     let limited = format!("ulimit -n {DESCRIPTORS} && exec \"$0\" \"$@\"");
     let tracker = Starter::new().allow([hash(1)]).wrap(["sh", "-c", &limited]).start();
     let before = tracker.descriptors();
@@ -113,10 +92,7 @@ fn it_lives_without_free_descriptors() {
 
 #[test]
 fn two_trackers_may_share_an_address() {
-    if !ipv4_or_skip() {
-        return;
-    }
-    let first = Tracker::start();
+    let first = Starter::new().on(Build::under_test().loopback()).start();
     let (tcp, udp) = (first.tcp_address(), first.udp_address());
     let place = |starter: Starter| {
         let words = ["-i", &tcp.ip().to_string(), "-p", &tcp.port().to_string(), "-P", &udp.port().to_string()]
@@ -129,17 +105,14 @@ fn two_trackers_may_share_an_address() {
     drop(first);
     let answers = within(SOON, || {
         assert!(second.exited().is_none(), "{}", second.stderr());
-        udp::Client::new(udp, Ipv4Addr::LOCALHOST.into()).ok()?.exchange(&udp::header(udp::MAGIC, 0), SOON)
+        udp::Client::new(udp, second.client_address()).ok()?.exchange(&udp::header(udp::MAGIC, 0), SOON)
     });
     assert_eq!(answers.expect("an answer of the second tracker").len(), 16);
 }
 
 #[test]
 fn answers_come_from_the_address_that_was_asked() {
-    if !ipv4_or_skip() {
-        return;
-    }
-    let tracker = Starter::new().on(Ipv4Addr::UNSPECIFIED.into()).allow([hash(1)]).start();
+    let tracker = Starter::new().on_all().allow([hash(1)]).start();
     let port = tracker.udp_address().port();
     for last in [1, 2, 77, 254] {
         let asked = IpAddr::from([127, 0, 0, last]);
@@ -152,7 +125,7 @@ fn answers_come_from_the_address_that_was_asked() {
 
 #[test]
 fn root_is_given_up_for_good() {
-    if !ipv4_or_skip() || !harness::root_or_skip() {
+    if !harness::root_or_skip() {
         return;
     }
     let (uid, gid) = nobody();
@@ -174,7 +147,7 @@ fn root_is_given_up_for_good() {
 
 #[test]
 fn workers_are_no_more_privileged() {
-    if !ipv4_or_skip() || !harness::root_or_skip() {
+    if !harness::root_or_skip() {
         return;
     }
     let (uid, _) = nobody();
@@ -197,7 +170,7 @@ fn workers_are_no_more_privileged() {
 
 #[test]
 fn an_unknown_user_is_nobody_at_all() {
-    if !ipv4_or_skip() || !harness::root_or_skip() {
+    if !harness::root_or_skip() {
         return;
     }
     let tracker = Starter::new().args(["-u", "no-such-user"]).start();
@@ -210,7 +183,7 @@ fn an_unknown_user_is_nobody_at_all() {
 
 #[test]
 fn it_does_not_run_as_root() {
-    if !ipv4_or_skip() || !harness::root_or_skip() {
+    if !harness::root_or_skip() {
         return;
     }
     let mut tracker = Starter::new().args(["-u", "root"]).spawn();
@@ -220,7 +193,7 @@ fn it_does_not_run_as_root() {
 
 #[test]
 fn an_ordinary_user_can_run_it() {
-    if !ipv4_or_skip() || !harness::root_or_skip() {
+    if !harness::root_or_skip() {
         return;
     }
     // A copy, as that user may not be allowed to come to where it was built.
@@ -240,15 +213,15 @@ fn an_ordinary_user_can_run_it() {
 
 #[test]
 fn without_any_address_it_takes_the_usual_port() {
-    if !ipv4_or_skip() || !harness::root_or_skip() {
+    if !harness::root_or_skip() {
         return;
     }
     // In a network of its own, where nobody else has that port.
-    for args in [vec![], vec!["-i", "127.0.0.1"]] {
+    let (wildcard, loopback) = (Build::under_test().wildcard(), Build::under_test().loopback());
+    for (args, ip) in [(vec![], wildcard), (vec!["-i".to_string(), loopback.to_string()], loopback)] {
         let starter = Starter::new().bare().wrap(["unshare", "--net"]);
         let words = starter.words_of_the_build();
-        let ip = if args.is_empty() { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST };
-        let at = SocketAddr::from((ip, 6969));
+        let at = SocketAddr::new(ip, 6969);
         let up = ["sh", "-c", "ip link set lo up && exec \"$0\" \"$@\""];
         let starter = starter.wrap(["unshare", "--net"].into_iter().chain(up));
         let tracker = starter.args(["-d", "."]).args(words).args(args).spawn();
@@ -266,9 +239,10 @@ fn nobody() -> (u32, u32) {
     (fields[2].parse().expect("a user"), fields[3].parse().expect("a group"))
 }
 
-/// Local addresses of the IPv4 sockets in a process's network that are its own: `tcp` or `udp`.
+/// Local addresses of the sockets in a process's network that are its own and of the build's family: `tcp` or `udp`.
 fn sockets(pid: u32, kind: &str) -> Vec<SocketAddr> {
-    let table = std::fs::read_to_string(format!("/proc/{pid}/net/{kind}")).unwrap_or_default();
+    let family = if Build::under_test().v6() { "6" } else { "" };
+    let table = std::fs::read_to_string(format!("/proc/{pid}/net/{kind}{family}")).unwrap_or_default();
     let own: Vec<String> = std::fs::read_dir(format!("/proc/{pid}/fd"))
         .into_iter()
         .flatten()
@@ -281,9 +255,16 @@ fn sockets(pid: u32, kind: &str) -> Vec<SocketAddr> {
         .filter_map(|line| {
             let fields: Vec<&str> = line.split_whitespace().collect();
             let (ip, port) = fields.get(1)?.split_once(':')?;
-            let ip = u32::from_str_radix(ip, 16).ok()?.to_ne_bytes();
             let inode = format!("socket:[{}]", fields.get(9)?);
-            own.contains(&inode).then_some(SocketAddr::from((ip, u16::from_str_radix(port, 16).ok()?)))
+            own.contains(&inode).then_some(SocketAddr::new(address_in_hex(ip)?, u16::from_str_radix(port, 16).ok()?))
         })
         .collect()
+}
+
+/// An address as /proc has it: numbers of 32 bits in the machine's byte order, one for IPv4, four for IPv6.
+fn address_in_hex(digits: &str) -> Option<IpAddr> {
+    let number = |at| Some(u32::from_str_radix(digits.get(at..at + 8)?, 16).ok()?.to_ne_bytes());
+    let bytes = (0..digits.len()).step_by(8).map(number).collect::<Option<Vec<_>>>()?.concat();
+    let v4 = <[u8; 4]>::try_from(bytes.as_slice()).map(IpAddr::from);
+    v4.or_else(|_| <[u8; 16]>::try_from(bytes.as_slice()).map(IpAddr::from)).ok()
 }

@@ -1,7 +1,7 @@
 //! What happens after minutes, hours and days, on a clock that the tests move.
 
 use crate::harness::udp::{Announce, Client, TRANSACTION};
-use crate::harness::{self, Build, SOON, Starter, Tracker, eventually, hash, percent};
+use crate::harness::{self, SOON, Starter, Tracker, eventually, hash, percent};
 
 /// Seconds.
 const MINUTE: i64 = 60;
@@ -9,12 +9,8 @@ const MINUTE: i64 = 60;
 /// Seconds.
 const HOUR: i64 = 60 * MINUTE;
 
-/// A tracker of IPv4 peers whose clock can be moved, or `None`, and the reason is said.
+/// A tracker whose clock can be moved, or `None`, and the reason is said.
 fn tracker() -> Option<Tracker> {
-    if Build::under_test().has("v6") {
-        harness::for_another_build("needs an IPv4 build");
-        return None;
-    }
     harness::clock_or_skip().then(|| Starter::new().allow((0..10).map(hash)).start())
 }
 
@@ -119,9 +115,6 @@ fn connection_ids_live_for_one_to_two_hours() {
 
 #[test]
 fn connection_ids_are_for_one_address() {
-    if Build::under_test().has("v6") {
-        return harness::for_another_build("needs an IPv4 build");
-    }
     let tracker = Tracker::start();
     let (mut one, mut two) = (tracker.udp_from([127, 0, 0, 1]), tracker.udp_from([127, 0, 0, 2]));
     assert_ne!(one.id(), two.id());

@@ -4,143 +4,29 @@
 //! may name what it was built with). The original, for comparison, is `/usr/bin/opentracker` or `OPENTRACKER_ORIGINAL`.
 
 pub mod bencode;
+pub mod build;
 pub mod canonical;
 pub mod draw;
 pub mod http;
 pub mod network;
 pub mod proc;
 pub mod script;
+pub mod skip;
 pub mod tracker;
 pub mod udp;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+pub use build::Build;
+pub use skip::{built_with, clock_or_skip, for_another_build, ipv4_or_skip, root_or_skip, skipped};
 pub use tracker::{Starter, Tracker};
 
 /// How long a test waits for something that should happen soon before it gives up.
-pub const SOON: Duration = Duration::from_secs(10);
+pub const SOON: Duration = Duration::from_secs(30);
 
 /// How long a test listens before it believes that nothing is coming.
 pub const SILENCE: Duration = Duration::from_millis(400);
-
-/// What the original was built with where distributions package it.
-const PACKAGED: &[&str] = &["fullscrape", "accesslist-white", "compression-gzip", "restrict-stats", "syslogs"];
-
-/// A tracker program and what it was built with.
-#[derive(Clone, Debug)]
-pub struct Build {
-    /// The program.
-    pub path: PathBuf,
-    /// The switches it was built with, as the package names them.
-    pub features: Vec<String>,
-    /// Whether it is this package's own program, built along with the tests.
-    pub ours: bool,
-    /// Whether it is the original, with the faults that ours corrects.
-    pub original: bool,
-}
-
-impl Build {
-    /// The program under test.
-    pub fn under_test() -> Self {
-        match std::env::var_os("OPENTRACKER_BIN") {
-            Some(path) => Self::named(PathBuf::from(path)),
-            None => Self {
-                path: PathBuf::from(env!("CARGO_BIN_EXE_opentracker")),
-                features: own_features(),
-                ours: true,
-                original: false,
-            },
-        }
-    }
-
-    /// The original, where it is installed.
-    pub fn original() -> Option<Self> {
-        let path = original_path();
-        path.exists().then(|| Self {
-            path,
-            features: PACKAGED.iter().map(|word| word.to_string()).collect(),
-            ours: false,
-            original: true,
-        })
-    }
-
-    fn named(path: PathBuf) -> Self {
-        let original = path == original_path();
-        let features = match std::env::var("OPENTRACKER_FEATURES") {
-            Ok(list) => list.split([',', ' ']).filter(|word| !word.is_empty()).map(str::to_string).collect(),
-            Err(_) if original => PACKAGED.iter().map(|word| word.to_string()).collect(),
-            Err(_) => own_features(),
-        };
-        Self { path, features, ours: false, original }
-    }
-
-    /// Whether the program was built with a switch.
-    pub fn has(&self, feature: &str) -> bool {
-        self.features.iter().any(|have| have == feature)
-    }
-
-    /// Whether tests can move the clock of this program: only our own debug builds look at it.
-    pub fn clock_moves(&self) -> bool {
-        self.ours && cfg!(debug_assertions)
-    }
-}
-
-fn original_path() -> PathBuf {
-    std::env::var_os("OPENTRACKER_ORIGINAL").map_or_else(|| PathBuf::from("/usr/bin/opentracker"), PathBuf::from)
-}
-
-/// The switches that this package is being tested with.
-fn own_features() -> Vec<String> {
-    let switches: &[(&str, bool)] = &[
-        ("fullscrape", cfg!(feature = "fullscrape")),
-        ("v6", cfg!(feature = "v6")),
-        ("compression-gzip", cfg!(feature = "compression-gzip")),
-        ("compression-gzip-always", cfg!(feature = "compression-gzip-always")),
-        ("accesslist-black", cfg!(feature = "accesslist-black")),
-        ("accesslist-white", cfg!(feature = "accesslist-white")),
-        ("sync-live", cfg!(feature = "sync-live")),
-        ("restrict-stats", cfg!(feature = "restrict-stats")),
-        ("ip-from-query-string", cfg!(feature = "ip-from-query-string")),
-        ("ip-from-proxy", cfg!(feature = "ip-from-proxy")),
-        ("modest-fullscrapes", cfg!(feature = "modest-fullscrapes")),
-        ("log-numwant", cfg!(feature = "log-numwant")),
-        ("spot-woodpecker", cfg!(feature = "spot-woodpecker")),
-        ("fulllog-networks", cfg!(feature = "fulllog-networks")),
-        ("syslogs", cfg!(feature = "syslogs")),
-        ("keepalive", cfg!(feature = "keepalive")),
-    ];
-    switches.iter().filter(|(_, on)| *on).map(|(name, _)| name.to_string()).collect()
-}
-
-/// Says why a test does not run here. Under CI, where everything that the tests need is there, that is a failure.
-pub fn skipped(why: &str) {
-    println!("SKIPPED: {why}");
-    assert!(std::env::var_os("CI").is_none(), "under CI nothing may be skipped: {why}");
-}
-
-/// Says that a test is for another build. This is no gap: that build runs it.
-pub fn for_another_build(what: &str) {
-    println!("SKIPPED: for another build: {what}");
-}
-
-/// Whether the tests run as root. If not, says so.
-pub fn root_or_skip() -> bool {
-    let root = rustix::process::geteuid().is_root();
-    if !root {
-        skipped("needs root");
-    }
-    root
-}
-
-/// Whether the clock of the tracker under test can be moved. If not, says so.
-pub fn clock_or_skip() -> bool {
-    let moves = Build::under_test().clock_moves();
-    if !moves {
-        println!("SKIPPED: the tracker is a release build or not ours, its clock cannot be moved");
-    }
-    moves
-}
 
 /// Asks until the answer is there, at most `limit` long.
 pub fn within<T>(limit: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {

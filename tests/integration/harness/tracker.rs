@@ -15,20 +15,20 @@ use rustix::process::{Pid, Signal};
 use super::udp::{MAGIC, header};
 use super::{Build, SOON, Scratch, http, udp};
 
-/// Where clients come from unless a test says otherwise.
-pub const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-
 /// How long the original refuses clients after it answers already, until a thread has read its access list.
 const ORIGINAL_READS_ITS_LIST: Duration = Duration::from_millis(200);
 
 /// How long a client waits for an answer that should come at once.
-const ANSWER: Duration = Duration::from_secs(5);
+const ANSWER: Duration = SOON;
 
 /// What a tracker is started with.
 #[derive(Debug)]
 pub struct Starter {
     build: Build,
     scratch: Scratch,
+    /// Where it listens.
+    listen: IpAddr,
+    /// Where it is spoken to.
     address: IpAddr,
     tcp: u16,
     udp: u16,
@@ -43,22 +43,28 @@ pub struct Starter {
 }
 
 impl Starter {
-    /// The tracker under test, on an IPv4 loopback address that nobody else uses.
+    /// The tracker under test.
     pub fn new() -> Self {
         Self::of(Build::under_test())
     }
 
     /// Some other program.
+    ///
+    /// One that serves IPv4 listens on a loopback address of this process alone. One that serves IPv6 has no such choice: it listens on
+    /// all addresses and is spoken to at `::1`, or over IPv4 by clients whose address a test chooses.
     pub fn of(build: Build) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let address = IpAddr::V4(own_address(std::process::id()));
+        let own = IpAddr::V4(own_address(std::process::id()));
+        let (listen, address) = if build.v6() { (build.wildcard(), build.loopback()) } else { (own, own) };
+        let place = if build.v6() { shared_place(2 * count) } else { 2 * count };
         Self {
             build,
             scratch: Scratch::new(),
+            listen,
             address,
-            tcp: free_port(address, count * 2),
-            udp: free_port(address, count * 2 + 1),
+            tcp: free_port(listen, place),
+            udp: free_port(listen, place + 1),
             args: Vec::new(),
             bare: false,
             wrap: Vec::new(),
@@ -70,19 +76,23 @@ impl Starter {
         }
     }
 
-    /// Listens on the IPv6 loopback address instead.
-    pub fn ipv6(self) -> Self {
-        self.on(IpAddr::V6(Ipv6Addr::LOCALHOST))
+    /// Listens on all addresses of its family.
+    pub fn on_all(self) -> Self {
+        let (wildcard, loopback) = (self.build.wildcard(), self.build.loopback());
+        self.at(wildcard, loopback)
     }
 
-    /// Listens on another address.
-    pub fn on(mut self, address: IpAddr) -> Self {
+    /// Listens on another address, and is spoken to there.
+    pub fn on(self, address: IpAddr) -> Self {
+        self.at(address, address)
+    }
+
+    fn at(mut self, listen: IpAddr, address: IpAddr) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        self.address = address;
-        // This address is not the process's own: start looking at a place that depends on the process.
-        let start = (std::process::id() * 16 + COUNT.fetch_add(2, Ordering::Relaxed)) % PORTS;
-        self.tcp = free_port(address, start);
-        self.udp = free_port(address, start + 1);
+        (self.listen, self.address) = (listen, address);
+        let place = shared_place(COUNT.fetch_add(2, Ordering::Relaxed));
+        self.tcp = free_port(listen, place);
+        self.udp = free_port(listen, place + 1);
         self
     }
 
@@ -180,11 +190,10 @@ impl Starter {
             words.extend(["-b", "forbidden"].map(OsString::from));
         }
         if self.build.has("restrict-stats") && !self.blessings_given {
-            let client = if self.address.is_ipv4() { "127.0.0.1" } else { "::1" };
-            words.extend(["-A", client].map(OsString::from));
+            words.extend(["-A".into(), self.build.loopback().to_string().into()]);
         }
         if !self.cluster_given {
-            words.extend(self.cluster_words(if self.bare { unspecified(self.address) } else { self.address }));
+            words.extend(self.cluster_words(if self.bare { self.build.wildcard() } else { self.listen }));
         }
         words
     }
@@ -203,7 +212,7 @@ impl Starter {
         let mut words = self.wrap.clone();
         words.push(self.build.path.clone().into_os_string());
         if !self.bare {
-            let (ip, tcp, udp) = (self.address.to_string(), self.tcp.to_string(), self.udp.to_string());
+            let (ip, tcp, udp) = (self.listen.to_string(), self.tcp.to_string(), self.udp.to_string());
             words.extend(["-i", &ip, "-p", &tcp, "-P", &udp, "-d"].map(OsString::from));
             words.push(self.scratch.path().into());
             words.extend(["-u", "nobody"].map(OsString::from));
@@ -352,8 +361,8 @@ impl Tracker {
     /// An HTTP request from the usual client, answered to its end.
     #[track_caller]
     pub fn http(&self, request: &[u8]) -> http::Reply {
-        let source = self.client_address();
-        http::exchange(self.tcp_address(), Some(source), request, ANSWER).expect("a connection to the tracker")
+        http::exchange(self.tcp_address(), Some(self.client_address()), request, ANSWER)
+            .expect("a connection to the tracker")
     }
 
     /// `GET TARGET` from the usual client.
@@ -362,11 +371,11 @@ impl Tracker {
         self.http(&http::get_request(target))
     }
 
-    /// `GET TARGET` from some loopback address.
+    /// `GET TARGET` from some IPv4 loopback address.
     #[track_caller]
     pub fn get_from(&self, source: [u8; 4], target: &str) -> http::Reply {
-        let request = http::get_request(target);
-        http::exchange(self.tcp_address(), Some(IpAddr::from(source)), &request, ANSWER).expect("a connection")
+        let (to, request) = (self.over_ipv4(self.tcp_address()), http::get_request(target));
+        http::exchange(to, Some(IpAddr::from(source)), &request, ANSWER).expect("a connection")
     }
 
     /// An HTTP connection from the usual client.
@@ -380,9 +389,15 @@ impl Tracker {
         udp::Client::new(self.udp_address(), self.client_address()).expect("a socket")
     }
 
-    /// A UDP client at some loopback address.
+    /// A UDP client at some IPv4 loopback address.
     pub fn udp_from(&self, source: [u8; 4]) -> udp::Client {
-        udp::Client::new(self.udp_address(), IpAddr::from(source)).expect("a socket")
+        udp::Client::new(self.over_ipv4(self.udp_address()), IpAddr::from(source)).expect("a socket")
+    }
+
+    /// Where IPv4 clients reach it: one that listens on all addresses of IPv6 serves them too.
+    pub fn over_ipv4(&self, address: SocketAddr) -> SocketAddr {
+        let all = self.starter.listen.is_unspecified();
+        if all { SocketAddr::from((Ipv4Addr::LOCALHOST, address.port())) } else { address }
     }
 
     /// Number of open descriptors.
@@ -392,7 +407,7 @@ impl Tracker {
 
     /// Where clients come from unless told otherwise, in the tracker's family.
     pub fn client_address(&self) -> IpAddr {
-        if self.starter.address.is_ipv4() { CLIENT } else { IpAddr::V6(Ipv6Addr::LOCALHOST) }
+        if self.starter.address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() }
     }
 }
 
@@ -409,9 +424,9 @@ impl Drop for Tracker {
 /// Ports that tests look for a free one in: below the ones that systems give to clients.
 const PORTS: u32 = 20_000;
 
-/// The address that stands for all of a family.
-pub fn unspecified(like: IpAddr) -> IpAddr {
-    if like.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() }
+/// Where to look for free ports of addresses that are not this process's own: other processes look at other places.
+fn shared_place(count: u32) -> u32 {
+    (std::process::id() * 16 + count) % PORTS
 }
 
 /// An address in 127/8 that belongs to a process, so that tests that run at once cannot meet. Trackers may share an

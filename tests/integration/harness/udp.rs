@@ -157,7 +157,7 @@ impl Client {
     }
 }
 
-/// An IPv4 announce's answer in parts.
+/// An announce's answer in parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Announced {
     /// Seconds to the next announce.
@@ -171,20 +171,26 @@ pub struct Announced {
 }
 
 impl Announced {
-    /// Reads an answer; `None` for anything that is no announce answer of IPv4 peers.
+    /// Reads an answer; `None` for anything that is no announce answer with the peers of the build under test.
     pub fn parse(reply: &[u8]) -> Option<Self> {
         let word = |at: usize| Some(u32::from_be_bytes(reply.get(at..at + 4)?.try_into().ok()?));
-        if word(0)? != 1 || word(4)? != TRANSACTION || !(reply.len() - 8).is_multiple_of(6) {
+        let peers = peers(reply.get(20..)?)?;
+        if word(0)? != 1 || word(4)? != TRANSACTION {
             return None;
         }
-        Some(Self { interval: word(8)?, leechers: word(12)?, seeders: word(16)?, peers: peers4(&reply[20..]) })
+        Some(Self { interval: word(8)?, leechers: word(12)?, seeders: word(16)?, peers })
     }
 }
 
-/// Compact IPv4 peers (BEP 23).
-pub fn peers4(bytes: &[u8]) -> Vec<SocketAddr> {
-    let peer = |p: &[u8]| SocketAddr::from(([p[0], p[1], p[2], p[3]], u16::from_be_bytes([p[4], p[5]])));
-    bytes.chunks_exact(6).map(peer).collect()
+/// Compact peers of the build's family (BEP 23, BEP 7), mapped IPv4 addresses as what they are; `None` where the last one is no whole one.
+pub fn peers(bytes: &[u8]) -> Option<Vec<SocketAddr>> {
+    let peer = |peer: &[u8]| {
+        let (address, port) = peer.split_last_chunk::<2>()?;
+        let v6 = <[u8; 16]>::try_from(address).map(|octets| IpAddr::from(octets).to_canonical());
+        let address = v6.or_else(|_| <[u8; 4]>::try_from(address).map(IpAddr::from)).ok()?;
+        Some(SocketAddr::new(address, u16::from_be_bytes(*port)))
+    };
+    bytes.chunks(if super::Build::under_test().v6() { 18 } else { 6 }).map(peer).collect()
 }
 
 /// Announces one leecher for each of many torrents, as fast as the tracker answers.
