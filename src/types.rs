@@ -12,7 +12,8 @@ pub struct InfoHash(pub [u8; 20]);
 pub struct Announce {
     /// The torrent.
     pub info_hash: InfoHash,
-    /// The name that the client has chosen for itself. UDP announces have one too, which nobody needs.
+    /// The name that the client has chosen for itself. `None` of those that came over UDP: the
+    /// system's log has none for them (as the original).
     pub peer_id: Option<[u8; 20]>,
     /// The port that the peer listens on, most significant byte first.
     pub port: [u8; 2],

@@ -1,21 +1,16 @@
 //! HTTP requests and their answers.
 
-use super::livesync::{tell_announce, tell_stop};
+use super::announce::{Origin, Outcome};
 use super::pages::Page;
-use super::{Now, Tracker, count};
+use super::{Now, Tracker};
 use crate::address::read_storable;
 use crate::config::Permissions;
 use crate::features;
-use crate::limits::NUMWANT_MAX;
 use crate::stats::counters::HttpError;
-use crate::stats::modes::{Asked, Format, Mode};
-use crate::stats::text::{self, Overview};
-use crate::swarm::{self, Endpoint, InfoHash};
 use crate::wire::announce::{Extras, Parameters};
 use crate::wire::bencode;
-use crate::wire::http::{self, Client, Refusal, Version};
+use crate::wire::http::{self, Refusal, Version};
 use crate::wire::query::{Context, Scanner, Token};
-use crate::wire::scrape;
 
 /// What becomes of a request.
 pub enum Answer<const N: usize> {
@@ -26,7 +21,7 @@ pub enum Answer<const N: usize> {
 }
 
 /// What a good request is answered with.
-enum Content<const N: usize> {
+pub(super) enum Content<const N: usize> {
     /// The body put together.
     Body(Version),
     /// A body that is made in slices.
@@ -35,7 +30,7 @@ enum Content<const N: usize> {
     Elsewhere,
 }
 
-type Answered<const N: usize> = Result<Content<N>, Refusal>;
+pub(super) type Answered<const N: usize> = Result<Content<N>, Refusal>;
 
 impl<const N: usize> Tracker<N> {
     /// Answers one request, given from its first byte to the end of its head at least; it is decoded in place. The reply is
@@ -95,9 +90,9 @@ impl<const N: usize> Tracker<N> {
             Token::Bad => return Err(Refusal::NotFound),
         };
         match scanner.text(&path) {
-            [b'a' | b'?', ..] => self.announce(now, &peer, lognet, &mut scanner),
+            [b'a' | b'?', ..] => self.http_announce(now, &peer, lognet, &mut scanner),
             _ if everything && features::FULLSCRAPE => self.full_scrape(now, from, &scanner),
-            [b's', b'c', ..] => self.scrape(now, &mut scanner),
+            [b's', b'c', ..] => self.http_scrape(now, &mut scanner),
             path if path == self.settings.stats_path => {
                 if features::RESTRICT_STATS && !self.allows(from, Permissions::STATS) {
                     return Err(Refusal::Denied);
@@ -114,7 +109,7 @@ impl<const N: usize> Tracker<N> {
         named.and_then(read_storable).unwrap_or(*from)
     }
 
-    fn announce(&mut self, now: Now, from: &[u8; N], lognet: bool, scanner: &mut Scanner<'_>) -> Answered<N> {
+    fn http_announce(&mut self, now: Now, from: &[u8; N], lognet: bool, scanner: &mut Scanner<'_>) -> Answered<N> {
         if !scanner.enter_query() {
             return Err(Refusal::Parameter);
         }
@@ -127,114 +122,24 @@ impl<const N: usize> Tracker<N> {
         if features::LOG_NUMWANT {
             self.counters.numwant(said.numwant);
         }
-        let Some(info_hash) = said.info_hash else {
+        let Some(announce) = said.announce() else {
             self.body.extend_from_slice(bencode::NO_INFO_HASH);
             return Ok(Content::Body(Version::Http11));
         };
         let address = said.ip.unwrap_or(*from);
-        let peer = Endpoint { address, port: said.port.to_be_bytes() };
-        if !said.stopped && self.turns_away(&info_hash, &peer) {
-            return Err(Refusal::Internal);
-        }
-        self.counters.tcp_announces += 1;
+        let mut room = std::mem::take(&mut self.peers);
+        let outcome = self.announce(now, Origin::Http, &address, &announce, &mut room);
         let interval = self.interval();
-        let v6 = N == 16;
-        if said.stopped {
-            let counts = self.swarms.stop(&info_hash, &peer).map(|(_, counts)| counts).unwrap_or_default();
-            tell_stop(&mut self.outbox, &info_hash, &peer, said.seeding);
-            bencode::stopped(&mut self.body, counts, interval, v6);
-            return Ok(Content::Body(Version::Http11));
-        }
-        if !self.access_list.allows(&info_hash.0) {
-            self.body.extend_from_slice(bencode::NOT_AUTHORIZED);
-            return Ok(Content::Body(Version::Http11));
-        }
-        let what = swarm::Announce { seeding: said.seeding, completed: said.completed };
-        let (announced, torrent) = self.swarms.announce(now.minute(), &info_hash, &peer, what);
-        count(&mut self.counters, &announced);
-        self.observers.announced(now, &peer.address, &info_hash, said.peer_id, &announced);
-        tell_announce(&mut self.outbox, &info_hash, &peer, what, &announced);
-        self.peers.resize(NUMWANT_MAX * size_of::<Endpoint<N>>(), 0);
-        let length = torrent.choose(said.numwant, &mut self.random, &mut self.peers);
-        let peers = self.peers.get(..length).unwrap_or_default();
-        bencode::announced(&mut self.body, torrent.counts(), interval, peers, v6);
-        Ok(Content::Body(Version::Http11))
-    }
-
-    fn scrape(&mut self, now: Now, scanner: &mut Scanner<'_>) -> Answered<N> {
-        if !scanner.enter_query() {
-            return Err(Refusal::Parameter);
-        }
-        self.body.extend_from_slice(bencode::SCRAPE_START);
-        scrape::parse(scanner, |hash| {
-            if let Some(counts) = self.swarms.scrape(now.minute(), &InfoHash(hash)) {
-                bencode::scraped(&mut self.body, &hash, counts);
+        let (body, v6) = (&mut self.body, N == 16);
+        match outcome {
+            Outcome::Overloaded => {}
+            Outcome::Forbidden => body.extend_from_slice(bencode::NOT_AUTHORIZED),
+            Outcome::Stopped(counts) => bencode::stopped(body, counts, interval, v6),
+            Outcome::Joined { counts, peers } => {
+                bencode::announced(body, counts, interval, room.get(..peers).unwrap_or_default(), v6);
             }
-        })?;
-        self.body.extend_from_slice(bencode::SCRAPE_END);
-        self.counters.tcp_scrapes += 1;
-        Ok(Content::Body(Version::Http11))
-    }
-
-    fn full_scrape(&mut self, now: Now, from: &[u8; N], scanner: &Scanner<'_>) -> Answered<N> {
-        if features::MODEST_FULLSCRAPES && !self.modest.allows(now.up, from) {
-            return Err(Refusal::NotModest);
         }
-        Ok(Content::Slices(Page::full_scrape(Client::of(scanner.bytes()))))
-    }
-
-    fn statistics(&mut self, now: Now, scanner: &mut Scanner<'_>) -> Answered<N> {
-        let client = Client::of(scanner.bytes());
-        let asked = Asked::parse(scanner)?;
-        let page = match asked.mode {
-            Mode::Top10 => Page::top(10, client),
-            Mode::Top100 => Page::top(100, client),
-            Mode::S24s => Page::networks(client),
-            Mode::Tpbs if features::FULLSCRAPE => Page::dump(asked.format, client),
-            Mode::Statedump if features::FULLSCRAPE => Page::dump(Format::State, client),
-            Mode::Woodpeckers if features::SPOT_WOODPECKER => Page::woodpeckers(now.up, client),
-            Mode::Fulllog if features::FULLLOG_NETWORKS => Page::log(client),
-            Mode::Tpbs | Mode::Statedump | Mode::Busy | Mode::Fulllog | Mode::Woodpeckers => {
-                return Err(Refusal::Internal);
-            }
-            Mode::Numwants if !features::LOG_NUMWANT => return Err(Refusal::Parameter),
-            _ => {
-                self.text(now, asked.mode);
-                return Ok(Content::Body(asked.mode.http_version()));
-            }
-        };
-        Ok(Content::Slices(page))
-    }
-
-    /// The pages that counters are enough for.
-    fn text(&mut self, now: Now, mode: Mode) {
-        let totals = self.swarms.totals();
-        let overview = Overview {
-            torrents: totals.torrents,
-            peers: totals.peers,
-            seeders: totals.seeders,
-            uptime: now.up.as_secs(),
-            tracker_id: self.id,
-            version: &self.settings.version,
-        };
-        let (out, counted) = (&mut self.body, &self.counters);
-        let (tcp, tcp_good) = (counted.tcp_accepted, counted.tcp_announces);
-        let (udp, udp_good) = (counted.udp_received, counted.udp_successes());
-        match mode {
-            Mode::Conn => text::requests(out, &overview, "connections", tcp + udp, tcp_good + udp_good),
-            Mode::Tcp4 => text::requests(out, &overview, "tcp4 stats", tcp, tcp_good),
-            Mode::Udp4 => text::requests(out, &overview, "udp4 stats", udp, udp_good),
-            Mode::Scrp => text::scrapes(out, &overview, counted),
-            Mode::Torr => text::torrents(out, &overview),
-            Mode::Fscr => text::full_scrapes(out, &overview),
-            Mode::Herr => text::errors(out, counted),
-            Mode::Renew => text::renewals(out, counted),
-            Mode::Syncs => text::syncs(out, &overview, counted),
-            Mode::Numwants => text::numwants(out, counted),
-            Mode::Completed => text::completed(out, &overview, counted),
-            Mode::Version => out.extend_from_slice(self.settings.version.as_bytes()),
-            Mode::Everything => text::everything(out, &overview, counted),
-            _ => text::peers(out, &overview),
-        }
+        self.peers = room;
+        if outcome == Outcome::Overloaded { Err(Refusal::Internal) } else { Ok(Content::Body(Version::Http11)) }
     }
 }

@@ -1,35 +1,39 @@
 //! The rules: what a request is answered with.
 //!
 //! The tracker owns the swarms, the counters and everything else that requests can change. It does no I/O and reads no clock: a
-//! request comes in as bytes with the time and the address it came from, and an answer goes out as bytes. [`udp`] answers datagrams,
-//! [`http`] whole request heads, [`livesync`] packets of other trackers; [`pages`] makes in slices what takes a look at every torrent.
+//! request comes in as bytes with the time and the address it came from, and an answer goes out as bytes. `udp` answers datagrams,
+//! [`http`] whole request heads, `cluster` packets of other trackers; `announce` is the rule that all three share. [`pages`] makes in
+//! slices what looks at every torrent.
 
-pub mod connection_id;
-mod fulllog;
+mod announce;
+mod cluster;
+mod connection_id;
 pub mod http;
-pub mod livesync;
 mod modest;
 pub mod observers;
 pub mod pages;
-pub mod state;
+mod request_log;
+mod scrape;
+pub mod state_file;
+mod statistics;
 #[cfg(test)]
 mod tests;
-pub mod udp;
+mod udp;
 
 use crate::address::to_ip;
 use crate::config::Permissions;
 use crate::features::accesslist::List;
 use crate::features::livesync::Outbox;
-use crate::limits::{WALK_INTERVAL, WALK_PACE, WALK_SLICE};
+use crate::limits::{NUMWANT_MAX, WALK_INTERVAL, WALK_PACE, WALK_SLICE};
 use crate::stats::counters::Counters;
-use crate::swarm::{Acquaintance, Announced, Endpoint, InfoHash, Random, Swarms};
+use crate::swarm::{Endpoint, Random, Swarms};
 use crate::types::Interval;
 pub use crate::types::Now;
 use connection_id::ConnectionIds;
-use fulllog::RequestLog;
 use ipnet::IpNet;
 use modest::Modest;
 use observers::Observers;
+use request_log::RequestLog;
 use std::time::Duration;
 
 /// What the operator decided of the answers.
@@ -66,9 +70,10 @@ pub struct Tracker<const N: usize> {
     walk_start: Duration,
     /// and when its next step is due.
     walk_step: Duration,
-    /// Bodies and peers of HTTP replies are put together here, so that no reply needs memory of its own.
+    /// The bodies of HTTP replies are put together here, so that no reply needs memory of its own.
     body: Vec<u8>,
-    peers: Vec<u8>,
+    /// The peers chosen for an HTTP reply: room for as many as the largest has.
+    peers: Box<[u8]>,
 }
 
 impl<const N: usize> Tracker<N> {
@@ -93,7 +98,7 @@ impl<const N: usize> Tracker<N> {
             walk_start: WALK_INTERVAL,
             walk_step: WALK_INTERVAL,
             body: Vec::new(),
-            peers: Vec::new(),
+            peers: vec![0; NUMWANT_MAX * Endpoint::<N>::SIZE].into(),
         }
     }
 
@@ -138,11 +143,6 @@ impl<const N: usize> Tracker<N> {
         self.shedding = short;
     }
 
-    fn turns_away(&self, hash: &InfoHash, peer: &Endpoint<N>) -> bool {
-        // what is forbidden takes no memory, so that it is told so as ever
-        self.shedding && !self.swarms.holds(hash, peer) && self.access_list.allows(&hash.0)
-    }
-
     /// Takes a bounded step, when one is due, of the walk over all torrents in which peers and torrents leave. Tells when to call
     /// again, in time since the start.
     pub fn tend(&mut self, now: Now) -> Duration {
@@ -164,13 +164,5 @@ impl<const N: usize> Tracker<N> {
 
     fn interval(&mut self) -> Interval {
         Interval::from_random(self.random.next_u64())
-    }
-}
-
-/// Counts what an announce brought about. Not a method: the reply still borrows the swarms while it is called.
-fn count(counters: &mut Counters, announced: &Announced) {
-    counters.completed += u64::from(announced.newly_completed);
-    if let Acquaintance::Known { minutes_ago } = announced.peer {
-        counters.renewal(minutes_ago);
     }
 }

@@ -1,7 +1,7 @@
 //! Pages that take a look at every torrent, peer or network: made in bounded slices, so that no announce waits for them.
 
 use super::Tracker;
-use super::fulllog::Requests;
+use super::request_log::Requests;
 use crate::features::{COMPRESSION_GZIP, COMPRESSION_GZIP_ALWAYS};
 use crate::limits::{ANSWER_PIECE, ANSWER_STEP};
 use crate::stats::dump;

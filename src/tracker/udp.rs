@@ -1,8 +1,7 @@
 //! Datagrams and their answers (BEP 15).
 
-use super::livesync::{tell_announce, tell_stop};
-use super::{Now, Tracker, count};
-use crate::swarm::{Announce, Endpoint, InfoHash};
+use super::announce::{Origin, Outcome};
+use super::{Now, Tracker};
 use crate::wire::udp::{self, Action, MAGIC, Prefix, Reply};
 
 impl<const N: usize> Tracker<N> {
@@ -31,42 +30,16 @@ impl<const N: usize> Tracker<N> {
     /// Prepares for requests that come next, in this order, so that the answers are quick. Some may be left out.
     /// Connection ids are not looked at: what a false one wastes here is little beside what the kernel took to receive it.
     pub fn look_ahead<'a>(&mut self, requests: impl Iterator<Item = &'a [u8]>) {
-        let hashes = requests.filter_map(udp::announced_to);
-        self.swarms.look_ahead(hashes.map(|hash| InfoHash(*hash)));
+        self.swarms.look_ahead(requests.filter_map(udp::announced_info_hash));
     }
 
     fn udp_announce(&mut self, now: Now, from: &[u8; N], prefix: &Prefix, packet: &[u8], reply: &mut Reply<'_>) {
-        let Some(said) = udp::Announce::parse(packet) else { return };
-        let hash = InfoHash(*said.info_hash);
-        let peer = Endpoint { address: *from, port: said.port };
-        if !said.stopped && self.turns_away(&hash, &peer) {
-            return;
+        let Some(said) = udp::parse_announce(packet) else { return };
+        match self.announce(now, Origin::Udp, from, &said, reply.room_for_peers()) {
+            Outcome::Overloaded => {}
+            Outcome::Forbidden => reply.action(Action::Announce, prefix.transaction),
+            Outcome::Stopped(counts) => reply.announced(prefix.transaction, self.interval(), counts, 0),
+            Outcome::Joined { counts, peers } => reply.announced(prefix.transaction, self.interval(), counts, peers),
         }
-        self.counters.udp_announces += 1;
-        let interval = self.interval();
-        if said.stopped {
-            let counts = self.swarms.stop(&hash, &peer).map(|(_, counts)| counts).unwrap_or_default();
-            tell_stop(&mut self.outbox, &hash, &peer, said.seeding);
-            reply.announced(prefix.transaction, interval, counts);
-            return;
-        }
-        if !self.access_list.allows(&hash.0) {
-            reply.action(Action::Announce, prefix.transaction);
-            return;
-        }
-        let what = Announce { seeding: said.seeding, completed: said.completed };
-        let (announced, torrent) = self.swarms.announce(now.minute(), &hash, &peer, what);
-        count(&mut self.counters, &announced);
-        self.observers.announced(now, from, &hash, None, &announced);
-        tell_announce(&mut self.outbox, &hash, &peer, what, &announced);
-        reply.announced(prefix.transaction, interval, torrent.counts());
-        reply.peers(|room| torrent.choose(said.numwant, &mut self.random, room));
-    }
-
-    fn udp_scrape(&mut self, now: Now, prefix: &Prefix, packet: &[u8], reply: &mut Reply<'_>) {
-        self.counters.udp_scrapes += 1;
-        reply.action(Action::Scrape, prefix.transaction);
-        let hashes = udp::scrape_hashes(packet);
-        self.swarms.scrape_each(now.minute(), hashes, |known| reply.scraped(known.unwrap_or_default()));
     }
 }

@@ -5,7 +5,7 @@ use super::number::Number;
 use super::query::{Context, Scanner, Token};
 use crate::address::read_storable;
 use crate::limits::{NUMWANT_DEFAULT, NUMWANT_MAX};
-use crate::types::InfoHash;
+use crate::types::{Announce, InfoHash};
 use std::ops::Range;
 
 /// The parameters that only some builds know.
@@ -65,6 +65,13 @@ impl<const N: usize> Parameters<N> {
             }
         }
         Ok(said)
+    }
+
+    /// What they say, if they name a torrent.
+    pub fn announce(&self) -> Option<Announce> {
+        let Parameters { info_hash, peer_id, port, seeding, completed, stopped, numwant, .. } = *self;
+        let port = port.to_be_bytes();
+        Some(Announce { info_hash: info_hash?, peer_id, port, seeding, completed, stopped, numwant })
     }
 
     fn parameter(&mut self, scanner: &mut Scanner<'_>, name: &Range<usize>, extras: Extras) -> Result<(), Refusal> {

@@ -1,7 +1,7 @@
 //! Datagrams of the UDP tracker protocol (BEP 15).
 
 use crate::limits::{NUMWANT_MAX, UDP_SCRAPE_MAX};
-use crate::types::{Counts, Interval};
+use crate::types::{Announce, Counts, InfoHash, Interval};
 
 /// What a connect request says in place of a connection id (BEP 15).
 pub const MAGIC: u64 = 0x0417_2710_1980;
@@ -64,44 +64,27 @@ impl Prefix {
     }
 }
 
-/// What a client said in its announce. The address it names is not looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Announce<'a> {
-    /// Which torrent.
-    pub info_hash: &'a [u8; 20],
-    /// Whether it has everything.
-    pub seeding: bool,
-    /// Whether it has just got the last piece.
-    pub completed: bool,
-    /// Whether it leaves.
-    pub stopped: bool,
-    /// How many peers it wants, within the limit.
-    pub numwant: usize,
-    /// Where it takes connections, as on the wire.
-    pub port: [u8; 2],
+/// Reads an announce. `None` if the packet is too short. The address that the client names is ignored.
+pub fn parse_announce(packet: &[u8]) -> Option<Announce> {
+    let packet: &[u8; ANNOUNCE] = packet.first_chunk()?;
+    let event = u32::from_be_bytes(*field(packet, 80)?);
+    let numwant = u32::from_be_bytes(*field(packet, 92)?);
+    Some(Announce {
+        info_hash: InfoHash(*field(packet, 16)?),
+        peer_id: None,
+        port: *field(packet, 96)?,
+        seeding: *field::<8>(packet, 64)? == [0; 8],
+        completed: event == 1,
+        stopped: event == 3,
+        numwant: usize::try_from(numwant).map_or(NUMWANT_MAX, |wanted| wanted.min(NUMWANT_MAX)),
+    })
 }
 
-impl<'a> Announce<'a> {
-    /// Reads an announce; nothing if it is too short.
-    pub fn parse(packet: &'a [u8]) -> Option<Announce<'a>> {
-        let packet: &[u8; ANNOUNCE] = packet.first_chunk()?;
-        let event = u32::from_be_bytes(*field(packet, 80)?);
-        let numwant = u32::from_be_bytes(*field(packet, 92)?);
-        Some(Announce {
-            info_hash: field(packet, 16)?,
-            seeding: *field::<8>(packet, 64)? == [0; 8],
-            completed: event == 1,
-            stopped: event == 3,
-            numwant: usize::try_from(numwant).map_or(NUMWANT_MAX, |wanted| wanted.min(NUMWANT_MAX)),
-            port: *field(packet, 96)?,
-        })
-    }
-}
-
-/// The info hash of an announce; nothing of other requests.
-pub fn announced_to(packet: &[u8]) -> Option<&[u8; 20]> {
+/// The info hash of an announce. `None` for other requests.
+pub fn announced_info_hash(packet: &[u8]) -> Option<InfoHash> {
     Prefix::parse(packet).filter(|prefix| prefix.action == Action::Announce)?;
-    Announce::parse(packet).map(|said| said.info_hash)
+    let packet: &[u8; ANNOUNCE] = packet.first_chunk()?;
+    field(packet, 16).copied().map(InfoHash)
 }
 
 fn field<const L: usize>(packet: &[u8], at: usize) -> Option<&[u8; L]> {
@@ -166,12 +149,18 @@ impl<'a> Reply<'a> {
         self.put(MISMATCH);
     }
 
-    /// An announce's reply but for the peers.
-    pub fn announced(&mut self, transaction: [u8; 4], interval: Interval, counts: Counts) {
+    /// Where the peers of an announce's reply go, to be written before [`announced`](Self::announced).
+    pub fn room_for_peers(&mut self) -> &mut [u8] {
+        self.buffer.get_mut(ANNOUNCED..).unwrap_or_default()
+    }
+
+    /// The reply to an announce. So many bytes of peers have been written to [their room](Self::room_for_peers).
+    pub fn announced(&mut self, transaction: [u8; 4], interval: Interval, counts: Counts, peers: usize) {
         self.action(Action::Announce, transaction);
         self.put_u32(interval.seconds());
         self.put_u32(counts.leechers);
         self.put_u32(counts.seeders);
+        self.length = self.buffer.len().min(self.length + peers);
     }
 
     /// One torrent of a scrape's reply.
@@ -179,14 +168,6 @@ impl<'a> Reply<'a> {
         self.put_u32(counts.seeders);
         self.put_u32(counts.downloaded);
         self.put_u32(counts.leechers);
-    }
-
-    /// Where the peers go: `write` fills the rest of the buffer and says how many bytes it used.
-    pub fn peers(&mut self, write: impl FnOnce(&mut [u8]) -> usize) {
-        if let Some(rest) = self.buffer.get_mut(self.length..) {
-            let room = rest.len();
-            self.length += write(rest).min(room);
-        }
     }
 }
 
@@ -210,10 +191,10 @@ mod tests {
         assert_eq!(Prefix::parse(&packet(u32::MAX, 16)), None);
         let prefix = Prefix::parse(&packet(2, 16)).unwrap();
         assert_eq!((prefix.action, prefix.transaction), (Action::Scrape, [1, 2, 3, 4]));
-        assert_eq!(Announce::parse(&packet(1, 97)), None);
-        assert!(Announce::parse(&packet(1, 120)).is_some());
+        assert_eq!(parse_announce(&packet(1, 97)), None);
+        assert!(parse_announce(&packet(1, 120)).is_some());
         for nothing in [packet(0, 98), packet(1, 97), packet(2, 98), packet(3, 98)] {
-            assert_eq!(announced_to(&nothing), None);
+            assert_eq!(announced_info_hash(&nothing), None);
         }
     }
 
@@ -225,14 +206,14 @@ mod tests {
         bytes[83] = 3;
         bytes[92..96].copy_from_slice(&[255; 4]);
         bytes[96..98].copy_from_slice(&[0x1a, 0xe1]);
-        assert_eq!(announced_to(&bytes), Some(b"info_hash_info_hash_"));
-        let said = Announce::parse(&bytes).unwrap();
-        assert_eq!(said.info_hash, b"info_hash_info_hash_");
+        assert_eq!(announced_info_hash(&bytes), Some(InfoHash(*b"info_hash_info_hash_")));
+        let said = parse_announce(&bytes).unwrap();
+        assert_eq!(said.info_hash, InfoHash(*b"info_hash_info_hash_"));
         assert!(!said.seeding && !said.completed && said.stopped);
         assert_eq!((said.numwant, said.port), (200, [0x1a, 0xe1]));
         bytes[64] = 0;
         bytes[83] = 1;
-        let said = Announce::parse(&bytes).unwrap();
+        let said = parse_announce(&bytes).unwrap();
         assert!(said.seeding && said.completed && !said.stopped);
     }
 
@@ -255,11 +236,9 @@ mod tests {
             (0..UDP_SCRAPE_MAX).for_each(|_| reply.scraped(Counts::default()));
             assert_eq!(reply.length(), 8 + 75 * 12);
             let mut reply = Reply::new(&mut buffer);
-            reply.announced([0; 4], Interval::from_random(0), Counts::default());
-            reply.peers(|room| {
-                assert!(room.len() >= NUMWANT_MAX * (address + 2));
-                NUMWANT_MAX * (address + 2)
-            });
+            let peers = NUMWANT_MAX * (address + 2);
+            assert!(reply.room_for_peers().len() >= peers);
+            reply.announced([0; 4], Interval::from_random(0), Counts::default(), peers);
             assert_eq!(reply.length(), ANNOUNCED + NUMWANT_MAX * (address + 2));
         }
     }
@@ -268,7 +247,7 @@ mod tests {
         #[test]
         fn arbitrary_packets_are_read(bytes in prop::collection::vec(any::<u8>(), 0..2000)) {
             Prefix::parse(&bytes);
-            Announce::parse(&bytes);
+            parse_announce(&bytes);
             prop_assert!(scrape_hashes(&bytes).count() <= UDP_SCRAPE_MAX);
         }
     }

@@ -1,0 +1,240 @@
+//! The rule for announces: one for HTTP, UDP and the other trackers of a cluster.
+//!
+//! The order of its steps is the interface. Where memory is short, peers that have no place yet are turned away. The announce is
+//! counted. A peer that stops leaves, whatever the access list says. The list is asked. The swarm is updated, and the change
+//! counted, observed and reported to the cluster. Last, peers are chosen for the reply.
+
+use super::Tracker;
+use crate::features::livesync::Outbox;
+use crate::limits::LIVESYNC_RENEWAL_MINUTES;
+use crate::stats::counters::Counters;
+use crate::swarm::{self, Acquaintance, Announced, Endpoint};
+use crate::types::{Announce, Counts, InfoHash, Now};
+use crate::wire::livesync::Record;
+
+/// The way by which an announce came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// A client, over HTTP.
+    Http,
+    /// A client, over UDP.
+    Udp,
+    /// Another tracker of the cluster. Nobody is answered, and nothing is reported back to the cluster.
+    Cluster,
+}
+
+/// What came of an announce.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// The peer is turned away because memory is short.
+    Overloaded,
+    /// The access list forbids the torrent.
+    Forbidden,
+    /// The peer has left, whether it was known or not. The counts are without it; all 0 if the torrent is not known.
+    Stopped(Counts),
+    /// The peer is in the swarm, and counted.
+    Joined {
+        /// What is counted of the torrent.
+        counts: Counts,
+        /// Bytes of chosen peers written: a multiple of an endpoint's size.
+        peers: usize,
+    },
+}
+
+impl<const N: usize> Tracker<N> {
+    /// Applies an announce of the peer at this address, and writes the peers chosen for it to `room`: endpoints as on the wire, at
+    /// most as many as the client wants and as fit.
+    pub(super) fn announce(
+        &mut self,
+        now: Now,
+        origin: Origin,
+        address: &[u8; N],
+        said: &Announce,
+        room: &mut [u8],
+    ) -> Outcome {
+        let Announce { info_hash, .. } = said;
+        let peer = Endpoint { address: *address, port: said.port };
+        if !said.stopped && self.sheds(info_hash, &peer) {
+            return Outcome::Overloaded;
+        }
+        match origin {
+            Origin::Http => self.counters.tcp_announces += 1,
+            Origin::Udp => self.counters.udp_announces += 1,
+            // counted when it was received, also if it is turned away
+            Origin::Cluster => {}
+        }
+        if said.stopped {
+            let counts = self.swarms.stop(info_hash, &peer).map(|(_, counts)| counts).unwrap_or_default();
+            if origin != Origin::Cluster {
+                report_stop(&mut self.outbox, info_hash, &peer, said.seeding);
+            }
+            return Outcome::Stopped(counts);
+        }
+        if !self.access_list.allows(&info_hash.0) {
+            return Outcome::Forbidden;
+        }
+        let what = swarm::Announce { seeding: said.seeding, completed: said.completed };
+        let (change, torrent) = self.swarms.announce(now.minute(), info_hash, &peer, what);
+        count(&mut self.counters, &change);
+        let counts = torrent.counts();
+        if origin == Origin::Cluster {
+            return Outcome::Joined { counts, peers: 0 };
+        }
+        self.observers.announced(now, address, info_hash, said.peer_id, &change);
+        report_announce(&mut self.outbox, info_hash, &peer, what, &change);
+        Outcome::Joined { counts, peers: torrent.choose(said.numwant, &mut self.random, room) }
+    }
+
+    /// Whether memory is short and the peer has no place in the swarm yet. A forbidden torrent takes no memory, so its peers are not
+    /// turned away here: they get the usual answer.
+    fn sheds(&self, info_hash: &InfoHash, peer: &Endpoint<N>) -> bool {
+        self.shedding && !self.swarms.holds(info_hash, peer) && self.access_list.allows(&info_hash.0)
+    }
+}
+
+// Not methods from here on: the torrent still borrows the swarms while they are called.
+
+/// Counts what an announce changed.
+fn count(counters: &mut Counters, change: &Announced) {
+    counters.completed += u64::from(change.newly_completed);
+    if let Acquaintance::Known { minutes_ago } = change.peer {
+        counters.renewal(minutes_ago);
+    }
+}
+
+/// Reports an announce to the cluster, if it is news there: a new peer, a completed download, or a peer that was not reported for a
+/// while.
+fn report_announce<const N: usize>(
+    outbox: &mut Outbox<N>,
+    info_hash: &InfoHash,
+    peer: &Endpoint<N>,
+    what: swarm::Announce,
+    change: &Announced,
+) {
+    let news = match change.peer {
+        Acquaintance::New => true,
+        Acquaintance::Known { minutes_ago } => minutes_ago > LIVESYNC_RENEWAL_MINUTES || change.newly_completed,
+    };
+    if news {
+        let completed = what.completed && what.seeding;
+        outbox.tell(&Record { completed, ..record(info_hash, peer, what.seeding) });
+    }
+}
+
+/// Reports to the cluster that a peer leaves. The others may know it even where this tracker does not.
+fn report_stop<const N: usize>(outbox: &mut Outbox<N>, info_hash: &InfoHash, peer: &Endpoint<N>, seeding: bool) {
+    outbox.tell(&Record { stopped: true, ..record(info_hash, peer, seeding) });
+}
+
+fn record<const N: usize>(info_hash: &InfoHash, peer: &Endpoint<N>, seeding: bool) -> Record<N> {
+    Record { info_hash: info_hash.0, address: peer.address, port: peer.port, seeding, completed: false, stopped: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::features::SWITCHES;
+    use crate::features::accesslist::List;
+    use crate::tracker::Settings;
+    use crate::wire::livesync::records;
+    use std::time::Duration;
+
+    const ORIGINS: [Origin; 3] = [Origin::Http, Origin::Udp, Origin::Cluster];
+    const SERVED: InfoHash = InfoHash([9; 20]);
+    const FORBIDDEN: InfoHash = InfoHash([8; 20]);
+
+    fn at(minute: u64) -> Now {
+        Now { unix: 1_700_000_040 + minute * 60, up: Duration::from_secs(minute * 60) }
+    }
+
+    fn tracker() -> Tracker<4> {
+        let mut tracker = Tracker::new(Settings::default(), [1, 2]);
+        *tracker.access_list() = List::serving([SERVED.0]);
+        tracker
+    }
+
+    fn announce(info_hash: InfoHash) -> Announce {
+        let (seeding, completed, stopped) = (false, false, false);
+        Announce { info_hash, peer_id: None, port: [26, 225], seeding, completed, stopped, numwant: 50 }
+    }
+
+    /// The last byte of the peer's address, the outcome, and the records reported to the cluster.
+    fn apply(tracker: &mut Tracker<4>, origin: Origin, n: u8, said: &Announce) -> (Outcome, Vec<Record<4>>) {
+        let outcome = tracker.announce(at(0), origin, &[10, 0, 0, n], said, &mut [0; 1200]);
+        (outcome, reported(tracker))
+    }
+
+    fn reported(tracker: &mut Tracker<4>) -> Vec<Record<4>> {
+        let mut reported = Vec::new();
+        let due = tracker.outbox().due().unwrap_or_default();
+        tracker.outbox().flush(due, |packet| {
+            reported.extend(records(packet, 0));
+            true
+        });
+        reported
+    }
+
+    #[test]
+    fn every_way_leads_to_the_same_swarm() {
+        let mut tracker = tracker();
+        for (n, origin) in ORIGINS.into_iter().enumerate() {
+            let (outcome, reported) = apply(&mut tracker, origin, n as u8, &announce(SERVED));
+            let peers = if origin == Origin::Cluster { 0 } else { 6 * (n + 1) };
+            let counts = Counts { leechers: n as u32 + 1, ..Counts::default() };
+            assert_eq!(outcome, Outcome::Joined { counts, peers }, "{origin:?}");
+            assert_eq!(reported.len(), usize::from(origin != Origin::Cluster && SWITCHES.sync_live), "{origin:?}");
+        }
+        assert_eq!((tracker.counters.tcp_announces, tracker.counters.udp_announces), (1, 1));
+    }
+
+    #[test]
+    fn where_memory_is_short_only_new_peers_of_served_torrents_are_turned_away() {
+        for origin in ORIGINS {
+            let mut tracker = tracker();
+            apply(&mut tracker, origin, 1, &announce(SERVED));
+            tracker.shed(true);
+            assert!(matches!(apply(&mut tracker, origin, 1, &announce(SERVED)).0, Outcome::Joined { .. }));
+            assert_eq!(apply(&mut tracker, origin, 2, &announce(SERVED)), (Outcome::Overloaded, vec![]));
+            let stopped = Announce { stopped: true, ..announce(SERVED) };
+            assert!(matches!(apply(&mut tracker, origin, 2, &stopped).0, Outcome::Stopped(_)));
+            let forbidden = apply(&mut tracker, origin, 2, &announce(FORBIDDEN)).0;
+            let list = SWITCHES.accesslist == Some(crate::config::AccessList::White);
+            assert_eq!(forbidden == Outcome::Forbidden, list, "{forbidden:?}");
+            // what is turned away is not counted
+            let counted = tracker.counters.tcp_announces + tracker.counters.udp_announces;
+            assert_eq!(counted, if origin == Origin::Cluster { 0 } else { 3 + u64::from(list) });
+        }
+    }
+
+    #[test]
+    fn stopping_is_reported_by_clients_only_and_whatever_the_list_says() {
+        let mut tracker = tracker();
+        for (info_hash, origin) in [(SERVED, Origin::Http), (FORBIDDEN, Origin::Udp), (SERVED, Origin::Cluster)] {
+            let stopped = Announce { stopped: true, ..announce(info_hash) };
+            let (outcome, reported) = apply(&mut tracker, origin, 1, &stopped);
+            assert_eq!(outcome, Outcome::Stopped(Counts::default()));
+            assert_eq!(reported.len(), usize::from(origin != Origin::Cluster && SWITCHES.sync_live));
+            assert!(reported.iter().all(|record| record.stopped && record.info_hash == info_hash.0));
+        }
+    }
+
+    #[test]
+    fn only_news_is_reported() {
+        let reported = |peer, newly_completed| {
+            let mut tracker = tracker();
+            let what = swarm::Announce { seeding: false, completed: true };
+            let endpoint = Endpoint { address: [1; 4], port: [26, 225] };
+            let change = Announced { peer, newly_completed };
+            report_announce(&mut tracker.outbox, &SERVED, &endpoint, what, &change);
+            let reported = reported(&mut tracker);
+            // completed without seeding is not completed
+            assert!(reported.iter().all(|reported| *reported == record(&SERVED, &endpoint, false)));
+            reported.len()
+        };
+        let known = |minutes_ago| Acquaintance::Known { minutes_ago };
+        let news = usize::from(SWITCHES.sync_live);
+        assert_eq!(reported(Acquaintance::New, false), news);
+        assert_eq!([reported(known(0), false), reported(known(10), false)], [0, 0]);
+        assert_eq!([reported(known(11), false), reported(known(44), false), reported(known(0), true)], [news; 3]);
+    }
+}

@@ -1,0 +1,46 @@
+//! Scrapes: the counts of some torrents, or of all.
+
+use super::http::{Answered, Content};
+use super::pages::Page;
+use super::{Now, Tracker};
+use crate::features;
+use crate::types::InfoHash;
+use crate::wire::bencode;
+use crate::wire::http::{Client, Refusal, Version};
+use crate::wire::query::Scanner;
+use crate::wire::scrape;
+use crate::wire::udp::{self, Action, Prefix, Reply};
+
+impl<const N: usize> Tracker<N> {
+    /// Answers a scrape over UDP (BEP 15): of up to 75 torrents, in the order asked.
+    pub(super) fn udp_scrape(&mut self, now: Now, prefix: &Prefix, packet: &[u8], reply: &mut Reply<'_>) {
+        self.counters.udp_scrapes += 1;
+        reply.action(Action::Scrape, prefix.transaction);
+        let hashes = udp::scrape_hashes(packet);
+        self.swarms.scrape_each(now.minute(), hashes, |known| reply.scraped(known.unwrap_or_default()));
+    }
+
+    /// Answers a scrape over HTTP (BEP 48): of up to 64 torrents, in the order asked. Unknown ones are left out.
+    pub(super) fn http_scrape(&mut self, now: Now, scanner: &mut Scanner<'_>) -> Answered<N> {
+        if !scanner.enter_query() {
+            return Err(Refusal::Parameter);
+        }
+        self.body.extend_from_slice(bencode::SCRAPE_START);
+        scrape::parse(scanner, |hash| {
+            if let Some(counts) = self.swarms.scrape(now.minute(), &InfoHash(hash)) {
+                bencode::scraped(&mut self.body, &hash, counts);
+            }
+        })?;
+        self.body.extend_from_slice(bencode::SCRAPE_END);
+        self.counters.tcp_scrapes += 1;
+        Ok(Content::Body(Version::Http11))
+    }
+
+    /// Answers a scrape of all torrents.
+    pub(super) fn full_scrape(&mut self, now: Now, from: &[u8; N], scanner: &Scanner<'_>) -> Answered<N> {
+        if features::MODEST_FULLSCRAPES && !self.modest.allows(now.up, from) {
+            return Err(Refusal::NotModest);
+        }
+        Ok(Content::Slices(Page::full_scrape(Client::of(scanner.bytes()))))
+    }
+}
