@@ -3,10 +3,11 @@
 use opentracker::features::accesslist::Loader;
 use opentracker::features::{ADDRESS, SYSLOGS};
 use opentracker::server::Server;
-use opentracker::start::{Ended, Start, say, version};
+use opentracker::start::{Ended, Start, restore, say, version};
 use opentracker::sys::alloc::{Allocator, hold_reserve};
 use opentracker::sys::clock::Clock;
-use opentracker::sys::signals::Signals;
+use opentracker::sys::failure::Failure;
+use opentracker::sys::signals::{self, Signal, Signals};
 use opentracker::sys::syslog::SystemLog;
 use opentracker::sys::{randomness, resources};
 use opentracker::tracker::{Now, Settings, Tracker};
@@ -18,7 +19,11 @@ static ALLOCATOR: Allocator = Allocator::new();
 
 fn main() -> ExitCode {
     match run() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(Signal::Terminate) => {
+            signals::terminate();
+            ExitCode::from(signals::TERMINATED)
+        }
+        Ok(_) => ExitCode::SUCCESS,
         Err(ended) => {
             say(&ended.message);
             ExitCode::from(ended.code)
@@ -26,9 +31,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> Result<(), Ended> {
-    let clock = Clock::new()?;
+/// Starts and serves until a signal ends it, which is returned.
+fn run() -> Result<Signal, Ended> {
     let signals = Signals::new()?;
+    let clock = Clock::new().map_err(Failure::of("starting the clock"))?;
     let mut start = Start::follow(std::env::args_os())?;
     resources::raise_descriptor_limit();
     hold_reserve();
@@ -44,23 +50,22 @@ fn run() -> Result<(), Ended> {
     };
     let mut tracker = Tracker::<ADDRESS>::new(settings, seed);
     tracker.bless(std::mem::take(&mut start.blessings));
-    let mut loader = Loader::new(start.access_list.take())?;
+    let mut loader = Loader::new(start.access_list.take()).map_err(Failure::of("starting the access list's thread"))?;
     loader.load_first(tracker.access_list());
     if let Some(file) = &start.state_file {
         let now = Now { unix: clock.unix_seconds(), up: clock.now() };
-        tracker.restore_from(file, now).iter().for_each(|warning| say(warning));
+        restore(&mut tracker, file, now);
     }
     resources::sharpen_waits();
     let serving = Server::new(clock, signals, start.sockets, tracker, loader, log, || ALLOCATOR.is_short())?;
-    serving.run()?;
-    Ok(())
+    Ok(serving.run()?)
 }
 
 /// Random numbers from the system to draw others from.
 fn seed() -> Result<[u64; 2], Ended> {
     let mut bytes = [[0; 8]; 2];
     for half in &mut bytes {
-        randomness::fill(half)?;
+        randomness::fill(half).map_err(Failure::of("reading random numbers"))?;
     }
     Ok(bytes.map(u64::from_ne_bytes))
 }

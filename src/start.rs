@@ -9,11 +9,13 @@ use crate::features::{SWITCHES, V6, livesync};
 use crate::limits::{BLESSINGS_MAX, UDP_RECEIVE_BUFFER};
 use crate::server::Sockets;
 use crate::sys::failure::Failure;
+use crate::sys::file::open_regular;
 use crate::sys::privileges;
 use crate::sys::socket::{bind_udp, listen_tcp};
+use crate::tracker::{Now, Tracker};
 use ipnet::IpNet;
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Write};
+use std::io::{self, BufReader, Write};
 use std::net::{IpAddr, SocketAddr};
 
 /// An end before anything was served: what to say on stderr, and the exit code.
@@ -35,12 +37,6 @@ impl Ended {
 impl From<Failure> for Ended {
     fn from(failure: Failure) -> Ended {
         Ended::fatal(format!("{failure}\n"))
-    }
-}
-
-impl From<io::Error> for Ended {
-    fn from(error: io::Error) -> Ended {
-        Ended::fatal(format!("{error}\n"))
     }
 }
 
@@ -80,6 +76,19 @@ pub fn version() -> String {
 /// Says something to whoever reads stderr. The tracker does not depend on anybody doing so.
 pub fn say(message: &[u8]) {
     let _nobody_there = io::stderr().write_all(message);
+}
+
+/// Takes in the torrents of the state file, and says what of it is lost.
+pub fn restore<const N: usize>(tracker: &mut Tracker<N>, file: &OsStr, now: Now) {
+    // the original uses the words of its config file here
+    let Ok((reader, _)) = open_regular(file) else { return say(&file::cannot_open(file)) };
+    match tracker.restore(BufReader::new(reader), now) {
+        Ok(0) => {}
+        Ok(damaged) => {
+            say(format!("Warning: {damaged} damaged lines in the state file were left out.\n").as_bytes());
+        }
+        Err(error) => say(format!("Warning: The state file was not read to its end: {error}.\n").as_bytes()),
+    }
 }
 
 impl Start {

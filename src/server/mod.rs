@@ -14,6 +14,7 @@ use crate::features::accesslist::Loader;
 use crate::features::livesync::Sockets as Cluster;
 use crate::limits::{ACCEPT_PAUSE, CLOSES_A_TURN, EVENTS_A_TURN, REQUEST_MAX};
 use crate::sys::clock::Clock;
+use crate::sys::failure::Failure;
 use crate::sys::poller::{Event, Interest, Poller};
 use crate::sys::signals::{Signal, Signals};
 use crate::sys::syslog::SystemLog;
@@ -21,7 +22,7 @@ use crate::tracker::{Now, Tracker};
 use coalesce::Pace;
 use http::connections::{Connections, Name};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -117,26 +118,31 @@ impl<const N: usize> Server<N> {
         loader: Loader,
         log: Option<SystemLog>,
         short: fn() -> bool,
-    ) -> io::Result<Self> {
-        let mut poller = Poller::new(EVENTS_A_TURN)?;
-        poller.add(signals.as_fd(), Token::Signals.to_bits(), Interest::READ)?;
+    ) -> Result<Self, Failure> {
+        let mut poller = Poller::new(EVENTS_A_TURN).map_err(Failure::of("making a set of descriptors to wait for"))?;
+        let udp = udp::Service::new::<N>(clock, sockets.udp).map_err(Failure::of("starting the UDP workers"))?;
+        let answers = http::answers::Answers::new().map_err(Failure::of("starting the compression's thread"))?;
+        let mut watch = |descriptor: BorrowedFd<'_>, token: Token| {
+            poller.add(descriptor, token.to_bits(), Interest::READ).map_err(Failure::of("waiting for a descriptor"))
+        };
+        watch(signals.as_fd(), Token::Signals)?;
         if let Some(waker) = loader.waker() {
-            poller.add(waker, Token::Loader.to_bits(), Interest::READ)?;
+            watch(waker, Token::Loader)?;
         }
         for (index, listener) in sockets.listeners.iter().enumerate() {
-            poller.add(listener.as_fd(), Token::Listener(index).to_bits(), Interest::READ)?;
+            watch(listener.as_fd(), Token::Listener(index))?;
         }
-        let udp = udp::Service::new::<N>(clock, sockets.udp, |index, socket| {
-            poller.add(socket, Token::Udp(index).to_bits(), Interest::READ)
-        })?;
-        poller.add(udp.workers().waker().as_fd(), Token::Workers.to_bits(), Interest::READ)?;
-        let answers = http::answers::Answers::new()?;
+        for (index, socket) in udp.sockets().enumerate() {
+            watch(socket, Token::Udp(index))?;
+        }
+        watch(udp.workers().waker().as_fd(), Token::Workers)?;
         if let Some(compressor) = answers.compressor() {
-            poller.add(compressor.waker().as_fd(), Token::Compressor.to_bits(), Interest::READ)?;
+            watch(compressor.waker().as_fd(), Token::Compressor)?;
         }
         if let Some(cluster) = &sockets.cluster {
-            poller.add(cluster.ears(), Token::Cluster.to_bits(), Interest::READ)?;
+            watch(cluster.ears(), Token::Cluster)?;
         }
+        signals.defer();
         Ok(Server {
             clock,
             signals,
@@ -157,21 +163,25 @@ impl<const N: usize> Server<N> {
         })
     }
 
-    /// Serves until it is told to end.
+    /// Serves until a signal ends it, which is returned.
     ///
     /// # Errors
     /// The poller failed, without which nothing goes on.
-    pub fn run(mut self) -> io::Result<()> {
+    pub fn run(mut self) -> Result<Signal, Failure> {
         let mut events = Vec::new();
-        while self.turn(&mut events)? {}
+        let signal = loop {
+            if let Some(signal) = self.turn(&mut events).map_err(Failure::of("waiting for something to do"))? {
+                break signal;
+            }
+        };
         // the system takes the memory of millions of torrents back at once; one by one they would take a while
         std::mem::forget(self);
-        Ok(())
+        Ok(signal)
     }
 
     /// One turn: wait, answer what came, make and send some more of the long answers, close what took too long, let some time pass
-    /// over the swarms, tell the other trackers, and under load let some requests gather. False when it is time to end.
-    fn turn(&mut self, events: &mut Vec<Event>) -> io::Result<bool> {
+    /// over the swarms, tell the other trackers, and under load let some requests gather. Returns the signal by which it is time to end, if there is one.
+    fn turn(&mut self, events: &mut Vec<Event>) -> io::Result<Option<Signal>> {
         let wait = self.time_to_wait();
         self.poller.wait(events, wait)?;
         let turn = self.clock.turn();
@@ -183,7 +193,7 @@ impl<const N: usize> Server<N> {
                 Token::Signals => {
                     while let Some(signal) = self.signals.take() {
                         match signal {
-                            Signal::Interrupt => return Ok(false),
+                            Signal::Interrupt | Signal::Terminate => return Ok(Some(signal)),
                             Signal::Hangup => self.loader.reload(),
                         }
                     }
@@ -218,7 +228,7 @@ impl<const N: usize> Server<N> {
         turn.end();
         let drained = served.drained && !self.answers.is_busy();
         self.pace.after_turn(&self.clock, now.up, served.requests, drained);
-        Ok(true)
+        Ok(None)
     }
 
     fn now(&self) -> Now {

@@ -17,6 +17,11 @@ impl Failure {
     pub fn new(what: &'static str, error: impl Into<io::Error>) -> Self {
         Failure { what, error: error.into() }
     }
+
+    /// Names the step that an error ended, for `map_err`.
+    pub fn of<E: Into<io::Error>>(what: &'static str) -> impl FnOnce(E) -> Failure {
+        move |error| Failure::new(what, error)
+    }
 }
 
 impl fmt::Display for Failure {

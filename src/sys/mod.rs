@@ -8,6 +8,7 @@ pub mod cache;
 pub mod clock;
 pub mod datagram;
 pub mod failure;
+pub mod file;
 pub mod multicast;
 mod pktinfo;
 pub mod poller;

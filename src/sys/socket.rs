@@ -23,7 +23,7 @@ const LISTEN: &str = "socket_listen";
 /// A TCP socket that listens on `address`. One on `::` also serves IPv4, under mapped addresses.
 pub fn listen_tcp(address: SocketAddr) -> Result<OwnedFd, Failure> {
     let socket = bind(address, SocketType::STREAM)?;
-    rustix::net::listen(&socket, BACKLOG).map_err(|error| Failure::new(LISTEN, error))?;
+    rustix::net::listen(&socket, BACKLOG).map_err(Failure::of(LISTEN))?;
     // Connections inherit this; where it is refused answers may only be slower.
     let _refused_is_harmless = sockopt::set_tcp_nodelay(&socket, true);
     Ok(socket)
@@ -39,7 +39,7 @@ pub fn bind_udp(address: SocketAddr, receive_buffer_bytes: usize) -> Result<Owne
         let _refused_is_harmless = sockopt::set_socket_recv_buffer_size(&socket, receive_buffer_bytes);
     }
     if address.ip().to_canonical().is_unspecified() {
-        pktinfo::request(&socket, address.is_ipv6()).map_err(|error| Failure::new(BIND, error))?;
+        pktinfo::request(&socket, address.is_ipv6()).map_err(Failure::of(BIND))?;
     }
     Ok(socket)
 }
@@ -56,7 +56,7 @@ pub(super) fn bind(address: SocketAddr, kind: SocketType) -> Result<OwnedFd, Fai
         rustix::net::bind(&socket, &address)?;
         Ok(socket)
     };
-    bound().map_err(|error| Failure::new(BIND, error))
+    bound().map_err(Failure::of(BIND))
 }
 
 /// What became of an attempt to accept a connection.

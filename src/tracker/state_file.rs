@@ -1,26 +1,12 @@
 //! The torrents and download counts of an earlier run, from the file that `mode=statedump` makes.
 
 use super::{Now, Tracker};
-use crate::config::file::cannot_open;
 use crate::limits::STATE_LINE_MAX;
 use crate::swarm::InfoHash;
-use std::ffi::OsStr;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, Read};
 
 impl<const N: usize> Tracker<N> {
-    /// Takes in the torrents of a state file. Gives the warning to print, if there is one.
-    pub fn restore_from(&mut self, file: &OsStr, now: Now) -> Option<Vec<u8>> {
-        // the original uses the words of its config file here
-        let Ok(reader) = File::open(file) else { return Some(cannot_open(file)) };
-        match self.restore(BufReader::new(reader), now) {
-            Ok(0) => None,
-            Ok(damaged) => Some(format!("Warning: {damaged} damaged lines in the state file were left out.\n").into()),
-            Err(error) => Some(format!("Warning: The state file was not read to its end: {error}.\n").into()),
-        }
-    }
-
-    /// Takes in the torrents of such a file, and counts the lines that are damaged.
+    /// Takes in the torrents of a state file. Returns how many lines are damaged.
     ///
     /// # Errors
     /// Reading fails. The lines read before it stay.

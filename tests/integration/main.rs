@@ -16,5 +16,6 @@ mod makefile;
 mod memory;
 mod operators;
 mod process;
+mod signals;
 mod time;
 mod workers;

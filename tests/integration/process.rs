@@ -1,12 +1,11 @@
 //! The tracker as a process: signals, privileges, descriptors, addresses.
 
 use std::net::{IpAddr, SocketAddr};
-use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::time::Duration;
 
 use crate::harness::http::{Client, get_request};
-use crate::harness::{self, Build, SOON, Scratch, Starter, Tracker, eventually, hash, percent, proc, udp, within};
+use crate::harness::{self, Build, SOON, Scratch, Starter, eventually, hash, percent, proc, udp, within};
 use rustix::process::Signal;
 
 /// Group and user that a name of nobody gets.
@@ -30,13 +29,6 @@ fn sigint_ends_it_well_also_in_an_empty_root() {
         tracker.signal(Signal::INT);
         assert_eq!(tracker.wait(AT_ONCE).code(), Some(0));
     }
-}
-
-#[test]
-fn sigterm_ends_it() {
-    let mut tracker = Tracker::start();
-    tracker.signal(Signal::TERM);
-    assert_eq!(tracker.wait(AT_ONCE).signal(), Some(15));
 }
 
 #[test]

@@ -3,15 +3,13 @@
 
 use super::{List, parse};
 use crate::limits::ACCESS_LIST_FILE_MAX;
-use crate::sys::resources;
+use crate::sys::file::open_regular;
 use crate::sys::waker::Waker;
-use rustix::fs::OFlags;
 use std::ffi::{OsStr, OsString};
-use std::fs::{File, Metadata};
+use std::fs::Metadata;
 use std::io::{self, BufReader, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
@@ -49,7 +47,6 @@ impl Loader {
         let (done, loaded) = channel();
         let (name, wakes) = (file.clone(), Arc::clone(&waker));
         let serve = move || {
-            resources::step_back();
             for order in received {
                 match order {
                     Order::Load => {
@@ -154,13 +151,7 @@ fn refused(name: &[u8], why: &str) -> Vec<u8> {
 
 /// Reads a file, and tells whether its last line breaks off within a hash.
 fn read(file: &OsStr, bytes_max: u64) -> Result<(List, bool), Fault> {
-    // a pipe that nobody writes to would be waited for
-    let flags = OFlags::NONBLOCK.bits() as i32;
-    let file = File::options().read(true).custom_flags(flags).open(file)?;
-    let before = file.metadata()?;
-    if !before.is_file() {
-        return Err(Fault::Unreadable);
-    }
+    let (file, before) = open_regular(file)?;
     if before.len() > bytes_max {
         return Err(Fault::Refused("it is too large, the list in force stays"));
     }
@@ -185,6 +176,7 @@ fn state(metadata: &Metadata) -> (u64, Option<std::time::SystemTime>) {
 mod tests {
     use super::*;
     use crate::sys::poller::{Interest, Poller};
+    use std::fs::File;
     use std::time::Duration;
 
     const HASH: [u8; 20] = [0xab; 20];

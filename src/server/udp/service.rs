@@ -36,20 +36,15 @@ pub(in crate::server) struct Service {
 }
 
 impl Service {
-    /// Serves these sockets to addresses of `N` bytes; `watch` has the poller watch those that the loop serves itself.
+    /// Serves these sockets to addresses of `N` bytes.
     ///
     /// # Errors
-    /// A socket cannot be watched, or a worker not be started.
-    pub(in crate::server) fn new<const N: usize>(
-        clock: Clock,
-        sockets: Vec<(OwnedFd, u32)>,
-        mut watch: impl FnMut(usize, BorrowedFd<'_>) -> io::Result<()>,
-    ) -> io::Result<Service> {
+    /// A worker cannot be started.
+    pub(in crate::server) fn new<const N: usize>(clock: Clock, sockets: Vec<(OwnedFd, u32)>) -> io::Result<Service> {
         let mut workers = Pool::new(clock)?;
         let mut own = Vec::new();
         for (socket, threads) in sockets {
             if threads == 0 {
-                watch(own.len(), socket.as_fd())?;
                 own.push((socket, Batch::new(UDP_BATCH, UDP_REQUEST_MAX, reply_max(N))));
                 continue;
             }
@@ -59,6 +54,11 @@ impl Service {
             }
         }
         Ok(Service { sockets: own, workers })
+    }
+
+    /// The sockets that the loop serves itself, to watch for datagrams; [`serve`](Service::serve) takes their index.
+    pub(in crate::server) fn sockets(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.sockets.iter().map(|(socket, _)| socket.as_fd())
     }
 
     /// The workers, to watch for their batches.

@@ -1,18 +1,18 @@
 //! Waiting for many descriptors at once, level triggered.
 //!
 //! Two faces with the same items: epoll on Linux; poll(2) elsewhere, and on Linux too when built with
-//! `RUSTFLAGS="--cfg opentracker_poll"`. Tests build and run both.
+//! `RUSTFLAGS="--cfg opentracker_portable"`. Tests build and run both.
 //!
 //! A descriptor must be removed before it is closed.
 
-#[cfg(any(test, all(target_os = "linux", not(opentracker_poll))))]
+#[cfg(any(test, all(target_os = "linux", not(opentracker_portable))))]
 mod epoll;
-#[cfg(any(test, opentracker_poll, not(target_os = "linux")))]
+#[cfg(any(test, opentracker_portable, not(target_os = "linux")))]
 mod poll;
 
-#[cfg(all(target_os = "linux", not(opentracker_poll)))]
+#[cfg(all(target_os = "linux", not(opentracker_portable)))]
 pub use epoll::Poller;
-#[cfg(any(opentracker_poll, not(target_os = "linux")))]
+#[cfg(any(opentracker_portable, not(target_os = "linux")))]
 pub use poll::Poller;
 
 /// What of a descriptor is waited for. A hangup is always told, even with nothing waited for.
