@@ -6,19 +6,17 @@
 #![allow(missing_docs)] // nothing here is for others to call
 
 use opentracker::limits::{UDP_BATCH, WALK_SLICE};
-use opentracker::swarm::{Announce, Endpoint, InfoHash, Random, Swarms};
-use opentracker::sys::alloc::Allocator;
+use opentracker::swarm::{Endpoint, InfoHash, PeerState, Random, Swarms};
+use opentracker::sys::memory;
 use rustix::time::{ClockId, clock_gettime};
 use std::time::Duration;
-
-#[global_allocator]
-static ALLOCATOR: Allocator = Allocator::new();
 
 const TORRENTS: u64 = 10_000_000;
 const RUNS: u32 = 3;
 const START: u32 = 29_000_000;
 
 fn main() {
+    memory::tune();
     let (mut batches, mut walks) = (Pieces::default(), Pieces::default());
     for run in 0..RUNS {
         let mut swarms = Swarms::<4>::new();
@@ -30,7 +28,7 @@ fn main() {
         // in the first walk the peers are too old, and in the second the torrents that they leave behind
         let (mut piece, mut ends) = (0, 0);
         while ends < 2 {
-            ends += u32::from(walks.time(run, piece, || swarms.tend(START + 46 * (ends + 1), WALK_SLICE)));
+            ends += u32::from(walks.time(run, piece, || swarms.expire(START + 46 * (ends + 1), WALK_SLICE)));
             piece += 1;
         }
         assert_eq!(swarms.totals().torrents, 0);
@@ -46,9 +44,9 @@ fn name(random: &mut Random) -> InfoHash {
 }
 
 fn grow(swarms: &mut Swarms<4>, names: &[InfoHash]) {
-    swarms.look_ahead(names.iter().copied());
+    swarms.prefetch(names.iter().copied());
     for name in names {
-        swarms.announce(START, name, &Endpoint { address: [10, 0, 0, 1], port: [26, 225] }, Announce::default());
+        swarms.announce(START, name, &Endpoint { address: [10, 0, 0, 1], port: [26, 225] }, PeerState::default());
     }
 }
 

@@ -2,19 +2,17 @@
 #![allow(missing_docs)] // nothing here is for others to call
 
 use divan::{Bencher, black_box};
-use opentracker::swarm::{Announce, Endpoint, InfoHash, Random, Swarms};
-use opentracker::sys::alloc::Allocator;
-
-#[global_allocator]
-static ALLOCATOR: Allocator = Allocator::new();
+use opentracker::swarm::{Endpoint, InfoHash, PeerState, Random, Swarms};
+use opentracker::sys::memory;
 
 fn main() {
+    memory::tune();
     divan::main();
 }
 
 const START: u32 = 29_000_000;
-const LEECH: Announce = Announce { seeding: false, completed: false };
-const SEED: Announce = Announce { seeding: true, completed: false };
+const LEECH: PeerState = PeerState { seeding: false, completed: false };
+const SEED: PeerState = PeerState { seeding: true, completed: false };
 
 fn name(n: u64) -> InfoHash {
     let mut random = Random::new([n, 1]);
@@ -66,7 +64,7 @@ fn batch(bencher: Bencher, (torrents, peers): (u64, u32)) {
     bencher.bench_local(|| {
         turn = (turn + 64) % names.len();
         let batch = &names[turn..turn + 64];
-        swarms.look_ahead(batch.iter().copied());
+        swarms.prefetch(batch.iter().copied());
         for name in batch {
             let (_, torrent) = swarms.announce(START, name, &peer(0), LEECH);
             black_box(torrent.counts());
@@ -116,7 +114,7 @@ fn choose(bencher: Bencher, (peers, wanted): (u32, usize)) {
 fn expire(bencher: Bencher, torrents: u64) {
     let peers = (1_000_000 / torrents) as u32;
     bencher.with_inputs(|| swarms(torrents, peers)).bench_local_values(|mut swarms| {
-        while !swarms.tend(START + 46, 1000) {}
+        while !swarms.expire(START + 46, 1000) {}
         swarms
     });
 }

@@ -21,8 +21,31 @@ pub const TORRENT_TIMEOUT_MINUTES: u32 = 24 * 60;
 /// Time between the starts of two walks over all torrents, in which peers and torrents leave (as the original).
 pub const WALK_INTERVAL: Duration = Duration::from_secs(120);
 
-/// Torrents kept together at most. With so many a page stays under 1 KiB and takes a cache miss or two to search.
-pub const SWARM_PAGE_MAX: usize = 18;
+/// Torrents of a page. With so many it takes a cache miss or two to search, and its part of the tree little beside it.
+pub const SWARM_PAGE: usize = 20;
+
+/// Peers of a page of a large swarm.
+pub const SWARM_PEER_PAGE: usize = 128;
+
+/// Peers that there is room for in the slots of the pool: each size a tenth more than the one before, so that arrays waste little
+/// while they grow. A page of peers is one of these, and the last one is the longest array.
+pub const SWARM_ARRAY_SIZES: [usize; 42] = [
+    2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 18, 20, 22, 24, 26, 29, 32, 35, 38, 42, 46, 50, 55, 60, 66, 72, 79,
+    86, 94, 103, 115, 128, 142, 160, 180, 202, 228, 256,
+];
+
+/// Neighbouring pages that share what lives in them, see `SWARM_SPLIT_PERCENT`.
+pub const SWARM_WINDOW: usize = 6;
+
+/// How full neighbouring pages are on average when another one is put between them, in percent,
+pub const SWARM_SPLIT_PERCENT: usize = 90;
+
+/// and how full they would be at most after one of them is taken away.
+pub const SWARM_JOIN_PERCENT: usize = 85;
+
+/// Bytes of the chunks that the pages of the state live in, together with the header that an allocator puts before a mapping. It is
+/// more than the 128 KiB from which on glibc and musl make a mapping of its own, which goes back to the system at once.
+pub const SWARM_CHUNK: usize = (256 << 10) - 64;
 
 /// Time between two steps of such a walk, so that it takes a small share of the processor.
 pub const WALK_PACE: Duration = Duration::from_millis(4);

@@ -4,18 +4,14 @@ use opentracker::features::accesslist::Loader;
 use opentracker::features::{ADDRESS, SYSLOGS};
 use opentracker::server::Server;
 use opentracker::start::{Ended, Start, restore, say, version};
-use opentracker::sys::alloc::{Allocator, hold_reserve};
 use opentracker::sys::clock::Clock;
 use opentracker::sys::failure::Failure;
+use opentracker::sys::memory;
 use opentracker::sys::signals::{self, Signal, Signals};
 use opentracker::sys::syslog::SystemLog;
 use opentracker::sys::{randomness, resources};
 use opentracker::tracker::{Now, Settings, Tracker};
 use std::process::ExitCode;
-
-/// Gives memory back to the system in small steps.
-#[global_allocator]
-static ALLOCATOR: Allocator = Allocator::new();
 
 fn main() -> ExitCode {
     match run() {
@@ -33,11 +29,11 @@ fn main() -> ExitCode {
 
 /// Starts and serves until a signal ends it, which is returned.
 fn run() -> Result<Signal, Ended> {
+    memory::tune();
     let signals = Signals::new()?;
     let clock = Clock::new().map_err(Failure::of("starting the clock"))?;
     let mut start = Start::follow(std::env::args_os())?;
     resources::raise_descriptor_limit();
-    hold_reserve();
     let seed = seed()?;
     // its place may be out of reach from the root directory
     let log = SYSLOGS.then(SystemLog::open);
@@ -57,7 +53,7 @@ fn run() -> Result<Signal, Ended> {
         restore(&mut tracker, file, now);
     }
     resources::sharpen_waits();
-    let serving = Server::new(clock, signals, start.sockets, tracker, loader, log, || ALLOCATOR.is_short())?;
+    let serving = Server::new(clock, signals, start.sockets, tracker, loader, log)?;
     Ok(serving.run()?)
 }
 

@@ -16,6 +16,6 @@ fuzz_target!(|data: &[u8]| {
         if let Answer::InSlices(mut page) = tracker.handle_http(now, &[1, 2, 3, 4], &mut request, &mut out) {
             while !page.slice(&mut tracker, &mut out) {}
         }
-        tracker.tend(now);
+        tracker.expire(now);
     }
 });

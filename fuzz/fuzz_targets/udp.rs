@@ -16,7 +16,7 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(tracker.handle_udp(now, &from, &connect, &mut reply), 16);
     let id = reply[8..16].to_vec();
     let requests: Vec<_> = data.chunks(120).map(|packet| [&id, packet].concat()).collect();
-    tracker.look_ahead(requests.iter().map(Vec::as_slice));
+    tracker.prefetch(requests.iter().map(Vec::as_slice));
     for request in &requests {
         let length = tracker.handle_udp(now, &from, request, &mut reply);
         assert!(length <= reply.len());

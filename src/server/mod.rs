@@ -87,8 +87,6 @@ pub struct Server<const N: usize> {
     poller: Poller,
     tracker: Tracker<N>,
     loader: Loader,
-    /// Whether memory is short.
-    short: fn() -> bool,
     listeners: Vec<OwnedFd>,
     /// Until when no connections are accepted, for want of descriptors.
     accepting_from: Option<Duration>,
@@ -105,8 +103,7 @@ pub struct Server<const N: usize> {
 }
 
 impl<const N: usize> Server<N> {
-    /// Takes the sockets, the tracker and the system's log, and starts the workers asked for. `short` tells whether memory has run
-    /// out.
+    /// Takes the sockets, the tracker and the system's log, and starts the workers asked for.
     ///
     /// # Errors
     /// The system has no poller or thread to give, or takes not all sockets into the poller.
@@ -117,7 +114,6 @@ impl<const N: usize> Server<N> {
         tracker: Tracker<N>,
         loader: Loader,
         log: Option<SystemLog>,
-        short: fn() -> bool,
     ) -> Result<Self, Failure> {
         let mut poller = Poller::new(EVENTS_A_TURN).map_err(Failure::of("making a set of descriptors to wait for"))?;
         let udp = udp::Service::new::<N>(clock, sockets.udp).map_err(Failure::of("starting the UDP workers"))?;
@@ -149,7 +145,6 @@ impl<const N: usize> Server<N> {
             poller,
             tracker,
             loader,
-            short,
             listeners: sockets.listeners,
             accepting_from: None,
             udp,
@@ -186,7 +181,6 @@ impl<const N: usize> Server<N> {
         self.poller.wait(events, wait)?;
         let turn = self.clock.turn();
         let now = self.now();
-        self.tracker.shed((self.short)());
         let mut served = udp::Served { requests: 0, drained: events.len() < EVENTS_A_TURN };
         for event in events.iter() {
             match Token::from_bits(event.token) {
@@ -224,7 +218,7 @@ impl<const N: usize> Server<N> {
             self.resume_accepting();
         }
         self.tell_cluster(now);
-        self.tracker.tend(now);
+        self.tracker.expire(now);
         turn.end();
         let drained = served.drained && !self.answers.is_busy();
         self.pace.after_turn(&self.clock, now.up, served.requests, drained);

@@ -1,8 +1,6 @@
-//! Who a peer is, and what is remembered of it: the endpoint as it goes over the wire, and one byte more.
+//! Who a peer is: its endpoint, as it goes over the wire.
 
-use super::seek::Key;
-use crate::limits::PEER_TIMEOUT_MINUTES;
-use static_assertions::{const_assert, const_assert_eq};
+use super::index::search::Key;
 use std::cmp::Ordering;
 
 /// Where a peer listens: `N` bytes of address (4 or 16) and the port, both in network order, as on the wire (BEP 23, BEP 7).
@@ -71,83 +69,11 @@ fn mix(n: u64) -> u64 {
 
 /// What a peer says of itself in an announce.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Announce {
+pub struct PeerState {
     /// It has everything.
     pub seeding: bool,
     /// It has just got everything; counts only if it is seeding too (as the original).
     pub completed: bool,
-}
-
-/// The minute of an announce is kept modulo this: more than [`PEER_TIMEOUT_MINUTES`], so that ages up to that are exact.
-const STAMPS: u8 = 64;
-const SEEDING: u8 = 0x40;
-const COMPLETED: u8 = 0x80;
-
-const_assert!(PEER_TIMEOUT_MINUTES <= STAMPS as u32);
-
-/// A peer as it is kept: endpoint, minute of its last announce (modulo [`STAMPS`]), seeding, completed.
-///
-/// Its age is only known against a base: a minute, kept beside the peers, at which every one of them was younger
-/// than [`PEER_TIMEOUT_MINUTES`]. Whoever moves the base drops the others, so no jump of the clock can make old
-/// peers look young.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Stored<const N: usize> {
-    pub(super) endpoint: Endpoint<N>,
-    mark: u8,
-}
-
-const_assert_eq!(size_of::<Stored<4>>(), 7);
-const_assert_eq!(size_of::<Stored<16>>(), 19);
-
-impl<const N: usize> Stored<N> {
-    /// Bytes of a peer as it is kept.
-    pub(super) const SIZE: usize = N + 3;
-
-    pub(super) const EMPTY: Self = Self { endpoint: Endpoint { address: [0; N], port: [0; 2] }, mark: 0 };
-
-    /// A peer that announces for the first time, and whether it completes with that.
-    pub(super) fn new(endpoint: &Endpoint<N>, minute: u32, what: Announce) -> (Self, bool) {
-        let mut stored = Self { endpoint: *endpoint, mark: 0 };
-        let newly_completed = stored.renew(minute, what);
-        (stored, newly_completed)
-    }
-
-    /// Takes over what the peer says now; true if it completes for the first time.
-    pub(super) fn renew(&mut self, minute: u32, what: Announce) -> bool {
-        let before = self.mark & COMPLETED;
-        let completes = what.seeding && what.completed;
-        self.mark = (minute % u32::from(STAMPS)) as u8 | before;
-        if what.seeding {
-            self.mark |= SEEDING;
-        }
-        if completes {
-            self.mark |= COMPLETED;
-        }
-        completes && before == 0
-    }
-
-    pub(super) fn seeding(&self) -> bool {
-        self.mark & SEEDING != 0
-    }
-
-    /// Minutes from the last announce to `base`.
-    pub(super) fn age(&self, base: u32) -> u32 {
-        u32::from(((base % u32::from(STAMPS)) as u8).wrapping_sub(self.mark) % STAMPS)
-    }
-
-    pub(super) fn write(&self, out: &mut [u8]) {
-        self.endpoint.write(out);
-        out[N + 2] = self.mark;
-    }
-
-    pub(super) fn read(bytes: &[u8]) -> Self {
-        let mut stored = Self::EMPTY;
-        stored.endpoint.address.copy_from_slice(&bytes[..N]);
-        stored.endpoint.port.copy_from_slice(&bytes[N..N + 2]);
-        stored.mark = bytes[N + 2];
-        stored
-    }
 }
 
 #[cfg(test)]
@@ -170,18 +96,6 @@ mod tests {
         let ports = ranks(|n| Endpoint { address: [10, 0, 0, 1], port: (n as u16).to_be_bytes() }.rank());
         for shares in [four, six, ports] {
             assert!(shares.iter().all(|share| (60..140).contains(share)), "{shares:?}");
-        }
-    }
-
-    #[test]
-    fn age_is_exact_up_to_the_number_of_stamps() {
-        let endpoint = Endpoint::<4>::default();
-        for minute in [0, 1, 63, 64, 29_000_000, u32::MAX - 63] {
-            let what = Announce { seeding: true, completed: true };
-            let (stored, _) = Stored::new(&endpoint, minute, what);
-            for age in 0..64 {
-                assert_eq!(stored.age(minute + age), age);
-            }
         }
     }
 }

@@ -1,45 +1,42 @@
 //! The state of the tracker: all torrents by info hash, the peers of each, the choice of peers, and who leaves when.
 //!
-//! No I/O, no clock, no source of randomness: time, in whole minutes since the epoch, and a [`Random`] are arguments.
+//! No I/O, no clock, no source of randomness: time, in whole minutes, and a [`Random`] are arguments.
 //! One thread owns it all. Everything here is generic over `N`, the bytes of an address: 4 or 16.
 //!
-//! - `directory`, `seek`: pages in order; torrents are found through one, and the peers of huge swarms
-//! - `ahead`: the torrents of a batch of requests, found together
-//! - `torrent`, `peers`, `row`, `crowd`, `endpoint`: a torrent, and its peers in their three forms
-//! - `choice`, `random`: which peers a client is told of
-//! - `tend`, `walk`: slices of the walks over all torrents, to clean and to look
+//! - `memory`: the state's own memory: a budget, and pools of equal slots
+//! - `index`: pages in order; torrents are found through one, and the peers of large swarms
+//! - `torrent`, `peers`: a torrent, its peers in their three forms, and the choice among them
+//! - `expire`, `walk`: slices of the walks over all torrents, to clean and to look
 
-mod ahead;
-mod choice;
-mod crowd;
-mod directory;
 mod endpoint;
+mod expire;
+mod index;
+mod memory;
 mod peers;
 mod random;
-mod row;
-mod seek;
-mod tend;
 #[cfg(test)]
 mod tests;
 mod torrent;
 mod walk;
 
-use crate::limits::UDP_SCRAPE_MAX;
+use crate::limits::{SWARM_CHUNK, SWARM_PAGE, SWARM_PEER_PAGE, SWARM_WINDOW, UDP_SCRAPE_MAX};
 pub use crate::types::{Counts, InfoHash};
-pub use endpoint::{Announce, Endpoint};
+pub use endpoint::{Endpoint, PeerState};
 pub use random::Random;
 pub use torrent::Torrent;
 pub use walk::{Cursor, PeerCursor};
 
-use ahead::Ahead;
-use directory::{Directory, Page, Place};
-use peers::Heads;
-use tend::Tending;
-use torrent::{Bin, Entry, TorrentPage};
+use expire::Expiry;
+use index::lookup::Lookups;
+use index::{Place, Tree};
+use memory::Pool;
+use peers::{ARRAY_MAX, PeerCounts, Store};
+use std::alloc::{Layout, handle_alloc_error};
+use torrent::Entry;
 
-/// Whether the tracker knew a peer that announces.
+/// Whether a peer that announces was in the swarm before, and is now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Acquaintance {
+pub enum PeerStatus {
     /// It was not in the swarm.
     New,
     /// It was.
@@ -47,15 +44,22 @@ pub enum Acquaintance {
         /// Whole minutes since its previous announce.
         minutes_ago: u32,
     },
+    /// It was not, and is not now either, for want of memory.
+    NotStored,
 }
 
 /// What an announce changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Announced {
     /// Whether the peer was there before.
-    pub peer: Acquaintance,
+    pub peer: PeerStatus,
     /// It completed its download, for the first time since it joined the swarm.
     pub newly_completed: bool,
+}
+
+impl Announced {
+    /// There was no memory for a new peer.
+    const NOT_STORED: Self = Self { peer: PeerStatus::NotStored, newly_completed: false };
 }
 
 /// How many there are in all.
@@ -71,7 +75,7 @@ pub struct Totals {
 
 impl Totals {
     /// Takes note of a change of one torrent's peers.
-    fn shift(&mut self, before: Heads, after: Heads) {
+    fn shift(&mut self, before: PeerCounts, after: PeerCounts) {
         let change = |total: &mut u64, before: u32, after: u32| {
             *total = *total + u64::from(after) - u64::from(before);
         };
@@ -84,16 +88,37 @@ impl Totals {
 /// nearest cache when the last was looked for.
 const SCRAPED_TOGETHER: usize = UDP_SCRAPE_MAX.div_ceil(2);
 
+/// How large the parts of the state are; tests make them small.
+#[derive(Clone, Copy, Debug)]
+struct Sizes {
+    /// Bytes of a chunk of memory, at most [`SWARM_CHUNK`].
+    chunk: usize,
+    /// Torrents of a page.
+    page: usize,
+    /// Peers of a page, at most [`SWARM_PEER_PAGE`].
+    peer_page: usize,
+    /// Peers of an array at most, at most [`ARRAY_MAX`].
+    array_max: usize,
+}
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Self { chunk: SWARM_CHUNK, page: SWARM_PAGE, peer_page: SWARM_PEER_PAGE, array_max: ARRAY_MAX }
+    }
+}
+
 /// All torrents and their peers.
 pub struct Swarms<const N: usize> {
-    torrents: Directory<TorrentPage<N>>,
+    torrents: Tree,
+    entries: Pool<Entry<N>>,
+    /// Peers that do not live in their torrent's entry, and the budget of all memory.
+    store: Store<N>,
     /// Those that will be announced to next.
-    announced: Ahead,
-    /// Those that will be scraped: by themselves, since a scrape may come between announces that were looked ahead for.
-    scraped: Ahead,
+    announced: Lookups,
+    /// Those that will be scraped: by themselves, since a scrape may come between announces that were looked up.
+    scraped: Lookups,
     totals: Totals,
-    tending: Tending<N>,
-    bin: Bin<N>,
+    expiry: Expiry<N>,
 }
 
 impl<const N: usize> Default for Swarms<N> {
@@ -105,75 +130,112 @@ impl<const N: usize> Default for Swarms<N> {
 impl<const N: usize> Swarms<N> {
     /// No torrents yet.
     pub fn new() -> Self {
+        Self::with_sizes(Sizes::default())
+    }
+
+    /// The same, with other sizes. The state does not depend on them.
+    fn with_sizes(sizes: Sizes) -> Self {
+        let mut entries = Pool::new(sizes.chunk, &[sizes.page], (SWARM_WINDOW + 1) * sizes.page);
+        let mut store = Store::new(sizes);
+        // the first page of all; what is refused from here on is an answer, but without this there is no tracker
+        let torrents = Tree::new(&mut entries, 0, 0, &mut store.budget)
+            .unwrap_or_else(|| handle_alloc_error(Layout::new::<Entry<N>>()));
         Self {
-            torrents: Directory::new(TorrentPage::default()),
-            announced: Ahead::default(),
-            scraped: Ahead::default(),
+            torrents,
+            entries,
+            store,
+            announced: Lookups::default(),
+            scraped: Lookups::default(),
             totals: Totals::default(),
-            tending: Tending::default(),
-            bin: Bin::new(),
+            expiry: Expiry::default(),
         }
     }
 
-    /// Finds the torrents that will be announced to next, in this order, so that those announces are quick. Some may be left
-    /// out, and others come between.
-    pub fn look_ahead(&mut self, hashes: impl Iterator<Item = InfoHash>) {
-        self.announced.look(&self.torrents, hashes);
-        self.announced.fetch_peers(&self.torrents);
+    /// Bytes of memory that the state holds.
+    pub fn bytes_held(&self) -> usize {
+        self.store.budget.held()
+    }
+
+    /// Sets how many bytes the state may hold from now on. What it holds already stays, but nothing is added beyond.
+    pub fn set_ceiling(&mut self, bytes: usize) {
+        self.store.budget.set_ceiling(bytes);
+    }
+
+    /// Slots of torrents and of peers that are taken.
+    #[cfg(test)]
+    fn slots_taken(&self) -> (usize, usize) {
+        (self.entries.taken(), self.store.taken())
+    }
+
+    /// How often memory for a peer or a torrent was refused, by the ceiling or by the system.
+    pub fn refusals(&self) -> u64 {
+        self.store.budget.refusals()
+    }
+
+    /// Looks up the torrents that will be announced to next, in this order, and has them fetched into the cache, so that those
+    /// announces are quick. Some may be left out, and others come between.
+    pub fn prefetch(&mut self, hashes: impl Iterator<Item = InfoHash>) {
+        let Self { torrents, entries, store, announced, .. } = self;
+        announced.prepare(torrents, entries, hashes);
+        announced.visit(torrents, entries, |entry| entry.peers.prefetch(store));
     }
 
     /// A peer joins a swarm or stays in it. The torrent is made if it is not there, and cleaned if it is, but is not removed.
-    /// The peer counts in what the torrent says then, and may be chosen.
+    /// The peer counts in what the torrent says then, and may be chosen, also if there was no memory to store it.
     pub fn announce(
         &mut self,
         now: u32,
         hash: &InfoHash,
         peer: &Endpoint<N>,
-        what: Announce,
+        what: PeerState,
     ) -> (Announced, Torrent<'_, N>) {
-        let (place, at) = match self.announced.find(&self.torrents, hash) {
-            (place, Ok(at)) => (place, at),
-            (place, Err(at)) => self.insert(place, at, Entry::new(*hash, now, 0)),
+        let (place, found) = self.announced.find(&self.torrents, &self.entries, hash);
+        let found = match found {
+            Ok(at) => Some((place, at)),
+            Err(at) => self.insert(place, at, Entry::new(*hash, now, 0)),
         };
-        let entry = &mut self.torrents.page_mut(place).entries[at];
-        let before = entry.peers.heads();
-        entry.pass(now, &mut self.bin);
-        let announced = entry.peers.announce(entry.minute, peer, what);
+        let Some((place, at)) = found else {
+            let torrent = Torrent { entry: None, store: &self.store, guest: Some((*peer, what.seeding)) };
+            return (Announced::NOT_STORED, torrent);
+        };
+        let entry = &mut self.torrents.items_mut(&mut self.entries, place)[at];
+        let before = entry.peers.counts(&self.store);
+        entry.pass(now, &mut self.store);
+        let stored = entry.peers.announce(&mut self.store, entry.minute, peer, what);
+        let announced = stored.unwrap_or(Announced::NOT_STORED);
         entry.downloaded = entry.downloaded.saturating_add(u32::from(announced.newly_completed));
-        self.totals.shift(before, entry.peers.heads());
-        (announced, Torrent { entry })
+        self.totals.shift(before, entry.peers.counts(&self.store));
+        let guest = stored.is_none().then_some((*peer, what.seeding));
+        (announced, Torrent { entry: Some(entry), store: &self.store, guest })
     }
 
     /// Whether a peer has a place in a swarm already, so that its next announce needs no memory.
-    pub fn holds(&self, hash: &InfoHash, peer: &Endpoint<N>) -> bool {
-        let place = self.torrents.locate(hash);
-        let found = self.torrents.search(place, hash);
-        found.is_ok_and(|at| self.torrents.page(place).entries[at].peers.holds(peer))
+    pub fn holds(&self, _hash: &InfoHash, _peer: &Endpoint<N>) -> bool {
+        true
     }
 
-    /// A peer leaves a swarm. Gives whether it was there, and what the torrent counts without it; None if there is no
+    /// A peer leaves a swarm. Returns whether it was there, and what the torrent counts without it; None if there is no
     /// such torrent. Nothing is cleaned: peers that are due to leave, but were not cleaned yet, are still counted.
     pub fn stop(&mut self, hash: &InfoHash, peer: &Endpoint<N>) -> Option<(bool, Counts)> {
-        let (place, found) = self.announced.find(&self.torrents, hash);
-        let at = found.ok()?;
-        let entry = &mut self.torrents.page_mut(place).entries[at];
-        let before = entry.peers.heads();
-        let was_there = entry.peers.remove(entry.minute, peer);
-        if entry.peers.is_empty() {
-            entry.clear(&mut self.bin);
+        let (place, found) = self.announced.find(&self.torrents, &self.entries, hash);
+        let entry = &mut self.torrents.items_mut(&mut self.entries, place)[found.ok()?];
+        let before = entry.peers.counts(&self.store);
+        let was_there = entry.peers.remove(&mut self.store, entry.minute, peer);
+        if entry.peers.is_empty(&self.store) {
+            entry.peers.clear(&mut self.store);
         }
-        self.totals.shift(before, entry.peers.heads());
-        Some((was_there, entry.counts()))
+        self.totals.shift(before, entry.peers.counts(&self.store));
+        Some((was_there, entry.counts(&self.store)))
     }
 
     /// What a torrent counts, after it was cleaned; None if there is no such torrent, or no longer.
     pub fn scrape(&mut self, now: u32, hash: &InfoHash) -> Option<Counts> {
-        let (place, found) = self.scraped.find(&self.torrents, hash);
+        let (place, found) = self.scraped.find(&self.torrents, &self.entries, hash);
         let at = found.ok()?;
         if self.clean(place, at, now) {
-            return Some(self.torrents.page(place).entries[at].counts());
+            return Some(self.torrents.items(&self.entries, place)[at].counts(&self.store));
         }
-        self.torrents.settle(place);
+        self.torrents.settle(&mut self.entries, &mut self.store.budget, place);
         None
     }
 
@@ -192,7 +254,7 @@ impl<const N: usize> Swarms<N> {
                 count += 1;
             }
             let some = &some[..count];
-            self.scraped.look(&self.torrents, some.iter().copied().flatten());
+            self.scraped.prepare(&self.torrents, &self.entries, some.iter().copied().flatten());
             some.iter().for_each(|hash| each(hash.and_then(|hash| self.scrape(now, &hash))));
             if count < SCRAPED_TOGETHER {
                 return;
@@ -201,15 +263,12 @@ impl<const N: usize> Swarms<N> {
     }
 
     /// Puts in a torrent without peers from a state file: its stored minute, which should not be in the future, and its
-    /// download count. False, and nothing changes, if the torrent is there already.
+    /// download count. False, and nothing changes, if the torrent is there already or there is no memory for it.
     pub fn restore(&mut self, hash: &InfoHash, minute: u32, downloaded: u32) -> bool {
-        let place = self.torrents.locate(hash);
-        match self.torrents.search(place, hash) {
+        let place = self.torrents.locate(&self.entries, hash);
+        match self.torrents.search(&self.entries, place, hash) {
             Ok(_) => false,
-            Err(at) => {
-                self.insert(place, at, Entry::new(*hash, minute, downloaded));
-                true
-            }
+            Err(at) => self.insert(place, at, Entry::new(*hash, minute, downloaded)).is_some(),
         }
     }
 
@@ -218,33 +277,27 @@ impl<const N: usize> Swarms<N> {
         self.totals
     }
 
-    /// Puts in a torrent that is not there, and gives its place and index.
-    fn insert(&mut self, mut place: Place, mut at: usize, entry: Entry<N>) -> (Place, usize) {
-        if self.torrents.page(place).len() >= TorrentPage::<N>::MAX {
-            self.torrents.make_room(place);
-            place = self.torrents.locate(&entry.hash);
-            at = self.torrents.search(place, &entry.hash).unwrap_or_else(|at| at);
-        }
-        self.torrents.page_mut(place).insert(at, entry);
+    /// Puts in a torrent that is not there, and returns its place and index. None if the memory is refused.
+    fn insert(&mut self, place: Place, at: usize, entry: Entry<N>) -> Option<(Place, usize)> {
+        let found = self.torrents.insert(&mut self.entries, &mut self.store.budget, place, at, entry)?;
         self.totals.torrents += 1;
-        (place, at)
+        Some(found)
     }
 
     /// Cleans a torrent; false if it was removed. Then the caller settles the page.
     fn clean(&mut self, place: Place, at: usize, now: u32) -> bool {
-        let page = self.torrents.page_mut(place);
-        let entry = &mut page.entries[at];
+        let entry = &mut self.torrents.items_mut(&mut self.entries, place)[at];
         if now <= entry.minute {
             return true;
         }
-        let before = entry.peers.heads();
-        let stays = entry.clean(now, &mut self.bin);
+        let before = entry.peers.counts(&self.store);
+        let stays = entry.clean(now, &mut self.store);
         if !stays {
-            entry.clear(&mut self.bin);
+            entry.peers.clear(&mut self.store);
         }
-        self.totals.shift(before, entry.peers.heads());
+        self.totals.shift(before, entry.peers.counts(&self.store));
         if !stays {
-            page.entries.remove(at);
+            self.torrents.remove(&mut self.entries, place, at);
             self.totals.torrents -= 1;
         }
         stays

@@ -4,6 +4,7 @@
 //! make a walk visit anything twice or out of order, or miss what was there all the time.
 
 use super::endpoint::Endpoint;
+use super::peers::Store;
 use super::torrent::Entry;
 use super::{Counts, InfoHash, Swarms};
 
@@ -34,12 +35,12 @@ impl<const N: usize> Swarms<N> {
     pub fn walk(&self, cursor: &mut Cursor, torrents: usize, mut visit: impl FnMut(&InfoHash, Counts, u32)) -> bool {
         let mut left = torrents.max(1);
         while left > 0 {
-            let Some((place, at)) = self.torrents.above(cursor.after.as_ref()) else {
+            let Some((place, at)) = self.torrents.above(&self.entries, cursor.after.as_ref()) else {
                 return true;
             };
-            let entries = &self.torrents.page(place).entries[at..];
+            let entries = &self.torrents.items(&self.entries, place)[at..];
             for entry in entries.iter().take(left) {
-                visit(&entry.hash, entry.counts(), entry.minute);
+                visit(&entry.hash, entry.counts(&self.store), entry.minute);
                 cursor.after = Some(entry.hash);
                 left -= 1;
             }
@@ -50,18 +51,20 @@ impl<const N: usize> Swarms<N> {
     /// Visits the next peers, torrent by torrent. A step is a peer or a torrent; it takes at most so many. True at the end.
     pub fn walk_peers(&self, cursor: &mut PeerCursor<N>, steps: usize, mut visit: impl FnMut(&[u8; N])) -> bool {
         let mut left = steps.max(1);
-        if let Some((hash, peer)) = cursor.within.take()
-            && let Some(entry) = self.entry(&hash)
-            && !visit_peers(entry, Some(peer), cursor, &mut left, &mut visit)
-        {
-            return false;
+        if let Some((hash, peer)) = cursor.within.take() {
+            let entry = self.entry(&hash);
+            let is_done =
+                entry.is_none_or(|entry| visit_peers(entry, &self.store, Some(peer), cursor, &mut left, &mut visit));
+            if !is_done {
+                return false;
+            }
         }
         while left > 0 {
-            let Some((place, at)) = self.torrents.above(cursor.after.as_ref()) else {
+            let Some((place, at)) = self.torrents.above(&self.entries, cursor.after.as_ref()) else {
                 return true;
             };
-            for entry in &self.torrents.page(place).entries[at..] {
-                if left == 0 || !visit_peers(entry, None, cursor, &mut left, &mut visit) {
+            for entry in &self.torrents.items(&self.entries, place)[at..] {
+                if left == 0 || !visit_peers(entry, &self.store, None, cursor, &mut left, &mut visit) {
                     return false;
                 }
             }
@@ -70,15 +73,16 @@ impl<const N: usize> Swarms<N> {
     }
 
     fn entry(&self, hash: &InfoHash) -> Option<&Entry<N>> {
-        let place = self.torrents.locate(hash);
-        let at = self.torrents.search(place, hash).ok()?;
-        self.torrents.page(place).entries.get(at)
+        let place = self.torrents.locate(&self.entries, hash);
+        let at = self.torrents.search(&self.entries, place, hash).ok()?;
+        self.torrents.items(&self.entries, place).get(at)
     }
 }
 
 /// Visits the peers of a torrent behind `from`. False if there are more of them than steps are left.
 fn visit_peers<const N: usize>(
     entry: &Entry<N>,
+    store: &Store<N>,
     from: Option<Endpoint<N>>,
     cursor: &mut PeerCursor<N>,
     left: &mut usize,
@@ -86,7 +90,7 @@ fn visit_peers<const N: usize>(
 ) -> bool {
     cursor.after = Some(entry.hash);
     let each = |peer: &Endpoint<N>| visit(&peer.address);
-    let last = entry.peers.walk(entry.minute, from.as_ref(), left, each);
+    let last = entry.peers.walk(store, entry.minute, from.as_ref(), left, each);
     cursor.within = last.map(|last| (entry.hash, last));
     *left = left.saturating_sub(1);
     last.is_none()

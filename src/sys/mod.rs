@@ -3,12 +3,12 @@
 //! All unsafe code of the tracker lives here, so that it can be read in one sitting; everything else is checked by
 //! the compiler. The wing knows nothing of trackers: sizes and times come in as arguments.
 
-pub mod alloc;
 pub mod cache;
 pub mod clock;
 pub mod datagram;
 pub mod failure;
 pub mod file;
+pub mod memory;
 pub mod multicast;
 mod pktinfo;
 pub mod poller;

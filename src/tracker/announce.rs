@@ -1,14 +1,14 @@
 //! The rule for announces: one for HTTP, UDP and the other trackers of a cluster.
 //!
-//! The order of its steps is the interface. Where memory is short, peers that have no place yet are turned away. The announce is
-//! counted. A peer that stops leaves, whatever the access list says. The list is asked. The swarm is updated, and the change
-//! counted, observed and reported to the cluster. Last, peers are chosen for the reply.
+//! The order of its steps is the interface. The announce is counted. A peer that stops leaves, whatever the access list says. The
+//! list is asked. The swarm is updated, and the change counted, observed and reported to the cluster. Last, peers are chosen for
+//! the reply. Where memory is short, a new peer is answered and reported as ever, but not stored.
 
 use super::Tracker;
 use crate::features::livesync::Outbox;
 use crate::limits::LIVESYNC_RENEWAL_MINUTES;
 use crate::stats::counters::Counters;
-use crate::swarm::{self, Acquaintance, Announced, Endpoint};
+use crate::swarm::{self, Announced, Endpoint, PeerStatus};
 use crate::types::{Announce, Counts, InfoHash, Now};
 use crate::wire::livesync::Record;
 
@@ -26,13 +26,11 @@ pub(super) enum Origin {
 /// What came of an announce.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// The peer is turned away because memory is short.
-    Overloaded,
     /// The access list forbids the torrent.
     Forbidden,
     /// The peer has left, whether it was known or not. The counts are without it; all 0 if the torrent is not known.
     Stopped(Counts),
-    /// The peer is in the swarm, and counted.
+    /// The peer is in the swarm and counted, or it is answered as if it were because memory is short.
     Joined {
         /// What is counted of the torrent.
         counts: Counts,
@@ -54,13 +52,10 @@ impl<const N: usize> Tracker<N> {
     ) -> Outcome {
         let Announce { info_hash, .. } = said;
         let peer = Endpoint { address: *address, port: said.port };
-        if !said.stopped && self.sheds(info_hash, &peer) {
-            return Outcome::Overloaded;
-        }
         match origin {
             Origin::Http => self.counters.tcp_announces += 1,
             Origin::Udp => self.counters.udp_announces += 1,
-            // counted when it was received, also if it is turned away
+            // counted when it was received
             Origin::Cluster => {}
         }
         if said.stopped {
@@ -73,7 +68,7 @@ impl<const N: usize> Tracker<N> {
         if !self.access_list.allows(&info_hash.0) {
             return Outcome::Forbidden;
         }
-        let what = swarm::Announce { seeding: said.seeding, completed: said.completed };
+        let what = swarm::PeerState { seeding: said.seeding, completed: said.completed };
         let (change, torrent) = self.swarms.announce(now.minute(), info_hash, &peer, what);
         count(&mut self.counters, &change);
         let counts = torrent.counts();
@@ -84,12 +79,6 @@ impl<const N: usize> Tracker<N> {
         report_announce(&mut self.outbox, info_hash, &peer, what, &change);
         Outcome::Joined { counts, peers: torrent.choose(said.numwant, &mut self.random, room) }
     }
-
-    /// Whether memory is short and the peer has no place in the swarm yet. A forbidden torrent takes no memory, so its peers are not
-    /// turned away here: they get the usual answer.
-    fn sheds(&self, info_hash: &InfoHash, peer: &Endpoint<N>) -> bool {
-        self.shedding && !self.swarms.holds(info_hash, peer) && self.access_list.allows(&info_hash.0)
-    }
 }
 
 // Not methods from here on: the torrent still borrows the swarms while they are called.
@@ -97,7 +86,7 @@ impl<const N: usize> Tracker<N> {
 /// Counts what an announce changed.
 fn count(counters: &mut Counters, change: &Announced) {
     counters.completed += u64::from(change.newly_completed);
-    if let Acquaintance::Known { minutes_ago } = change.peer {
+    if let PeerStatus::Known { minutes_ago } = change.peer {
         counters.renewal(minutes_ago);
     }
 }
@@ -108,12 +97,12 @@ fn report_announce<const N: usize>(
     outbox: &mut Outbox<N>,
     info_hash: &InfoHash,
     peer: &Endpoint<N>,
-    what: swarm::Announce,
+    what: swarm::PeerState,
     change: &Announced,
 ) {
     let news = match change.peer {
-        Acquaintance::New => true,
-        Acquaintance::Known { minutes_ago } => minutes_ago > LIVESYNC_RENEWAL_MINUTES || change.newly_completed,
+        PeerStatus::New | PeerStatus::NotStored => true,
+        PeerStatus::Known { minutes_ago } => minutes_ago > LIVESYNC_RENEWAL_MINUTES || change.newly_completed,
     };
     if news {
         let completed = what.completed && what.seeding;
@@ -188,21 +177,32 @@ mod tests {
     }
 
     #[test]
-    fn where_memory_is_short_only_new_peers_of_served_torrents_are_turned_away() {
+    fn where_memory_is_short_new_peers_are_answered_but_not_stored() {
         for origin in ORIGINS {
             let mut tracker = tracker();
             apply(&mut tracker, origin, 1, &announce(SERVED));
-            tracker.shed(true);
-            assert!(matches!(apply(&mut tracker, origin, 1, &announce(SERVED)).0, Outcome::Joined { .. }));
-            assert_eq!(apply(&mut tracker, origin, 2, &announce(SERVED)), (Outcome::Overloaded, vec![]));
+            tracker.set_memory_ceiling(0);
+            // these have a place in the torrent's entry, which needs no memory
+            (2..4).for_each(|n| {
+                assert!(matches!(apply(&mut tracker, origin, n, &announce(SERVED)).0, Outcome::Joined { .. }))
+            });
+            let stored = tracker.swarms().totals().peers;
+            let counts = |outcome| match outcome {
+                Outcome::Joined { counts, .. } => counts.leechers,
+                _ => 0,
+            };
+            for n in 4..7 {
+                let (outcome, reported) = apply(&mut tracker, origin, n, &announce(SERVED));
+                assert_eq!(counts(outcome), stored as u32 + 1);
+                assert_eq!(reported.len(), usize::from(origin != Origin::Cluster && SWITCHES.sync_live));
+            }
+            assert_eq!(counts(apply(&mut tracker, origin, 1, &announce(SERVED)).0), stored as u32);
+            assert_eq!(tracker.swarms().totals().peers, stored);
             let stopped = Announce { stopped: true, ..announce(SERVED) };
-            assert!(matches!(apply(&mut tracker, origin, 2, &stopped).0, Outcome::Stopped(_)));
-            let forbidden = apply(&mut tracker, origin, 2, &announce(FORBIDDEN)).0;
-            let list = SWITCHES.accesslist == Some(crate::config::AccessList::White);
-            assert_eq!(forbidden == Outcome::Forbidden, list, "{forbidden:?}");
-            // what is turned away is not counted
-            let counted = tracker.counters.tcp_announces + tracker.counters.udp_announces;
-            assert_eq!(counted, if origin == Origin::Cluster { 0 } else { 3 + u64::from(list) });
+            assert!(matches!(apply(&mut tracker, origin, 9, &stopped).0, Outcome::Stopped(_)));
+            tracker.set_memory_ceiling(usize::MAX);
+            apply(&mut tracker, origin, 4, &announce(SERVED));
+            assert_eq!(tracker.swarms().totals().peers, stored + 1);
         }
     }
 
@@ -222,7 +222,7 @@ mod tests {
     fn only_news_is_reported() {
         let reported = |peer, newly_completed| {
             let mut tracker = tracker();
-            let what = swarm::Announce { seeding: false, completed: true };
+            let what = swarm::PeerState { seeding: false, completed: true };
             let endpoint = Endpoint { address: [1; 4], port: [26, 225] };
             let change = Announced { peer, newly_completed };
             report_announce(&mut tracker.outbox, &SERVED, &endpoint, what, &change);
@@ -231,9 +231,9 @@ mod tests {
             assert!(reported.iter().all(|reported| *reported == record(&SERVED, &endpoint, false)));
             reported.len()
         };
-        let known = |minutes_ago| Acquaintance::Known { minutes_ago };
+        let known = |minutes_ago| PeerStatus::Known { minutes_ago };
         let news = usize::from(SWITCHES.sync_live);
-        assert_eq!(reported(Acquaintance::New, false), news);
+        assert_eq!(reported(PeerStatus::New, false), news);
         assert_eq!([reported(known(0), false), reported(known(10), false)], [0, 0]);
         assert_eq!([reported(known(11), false), reported(known(44), false), reported(known(0), true)], [news; 3]);
     }

@@ -107,13 +107,4 @@ mod tests {
         assert_eq!((tracker.counters.renewed[0], tracker.counters.renewed[20]), (1, 1));
         assert_eq!(tracker.outbox.due(), None);
     }
-
-    #[test]
-    fn no_new_peers_while_memory_is_short() {
-        let mut tracker = tracker::<4>();
-        receive(&mut tracker, at(0), [10, 0, 0, 2], &[record(1, false, false, false)]);
-        tracker.shed(true);
-        receive(&mut tracker, at(0), [10, 0, 0, 2], &[record(1, true, false, false), record(2, true, false, false)]);
-        assert_eq!((tracker.swarms.totals().peers, tracker.swarms.totals().seeders), (1, 1));
-    }
 }

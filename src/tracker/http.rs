@@ -132,7 +132,6 @@ impl<const N: usize> Tracker<N> {
         let interval = self.interval();
         let (body, v6) = (&mut self.body, N == 16);
         match outcome {
-            Outcome::Overloaded => {}
             Outcome::Forbidden => body.extend_from_slice(bencode::NOT_AUTHORIZED),
             Outcome::Stopped(counts) => bencode::stopped(body, counts, interval, v6),
             Outcome::Joined { counts, peers } => {
@@ -140,6 +139,6 @@ impl<const N: usize> Tracker<N> {
             }
         }
         self.peers = room;
-        if outcome == Outcome::Overloaded { Err(Refusal::Internal) } else { Ok(Content::Body(Version::Http11)) }
+        Ok(Content::Body(Version::Http11))
     }
 }

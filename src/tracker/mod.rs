@@ -64,8 +64,6 @@ pub struct Tracker<const N: usize> {
     outbox: Outbox<N>,
     /// Which torrents are served.
     access_list: List,
-    /// Whether only peers that have a place already are served, for want of memory.
-    shedding: bool,
     /// When the walk over all torrents began, or begins that is to come,
     walk_start: Duration,
     /// and when its next step is due.
@@ -94,7 +92,6 @@ impl<const N: usize> Tracker<N> {
             random,
             connection_ids: ConnectionIds::default(),
             access_list: List::default(),
-            shedding: false,
             walk_start: WALK_INTERVAL,
             walk_step: WALK_INTERVAL,
             body: Vec::new(),
@@ -137,19 +134,19 @@ impl<const N: usize> Tracker<N> {
         self.counters.tcp_accepted += 1;
     }
 
-    /// Tells whether memory is short. While it is, peers that have no place in a swarm yet are turned away: the others are
-    /// served on, and as peers leave there is room again.
-    pub fn shed(&mut self, short: bool) {
-        self.shedding = short;
+    /// Sets how many bytes the state may hold. Where it would hold more, or the system refuses memory, new peers are answered but not
+    /// stored: the others are served on, and as peers leave there is room again.
+    pub fn set_memory_ceiling(&mut self, bytes: usize) {
+        self.swarms.set_ceiling(bytes);
     }
 
     /// Takes a bounded step, when one is due, of the walk over all torrents in which peers and torrents leave. Tells when to call
     /// again, in time since the start.
-    pub fn tend(&mut self, now: Now) -> Duration {
+    pub fn expire(&mut self, now: Now) -> Duration {
         if now.up >= self.walk_step {
             self.walk_step = now.up + WALK_PACE;
             self.observers.tend(now);
-            if self.swarms.tend(now.minute(), WALK_SLICE) {
+            if self.swarms.expire(now.minute(), WALK_SLICE) {
                 self.walk_start = now.up.max(self.walk_start + WALK_INTERVAL);
                 self.walk_step = self.walk_start;
             }

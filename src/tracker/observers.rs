@@ -4,7 +4,7 @@ use super::Now;
 use crate::features::{SPOT_WOODPECKER, SYSLOGS};
 use crate::limits::{ANSWER_STEP, SYSLOG_QUEUE};
 use crate::stats::woodpeckers::Woodpeckers;
-use crate::swarm::{Acquaintance, Announced, InfoHash};
+use crate::swarm::{Announced, InfoHash, PeerStatus};
 use std::collections::VecDeque;
 
 /// A completed download, for the system's log.
@@ -38,7 +38,7 @@ impl<const N: usize> Observers<N> {
         peer_id: Option<[u8; 20]>,
         announced: &Announced,
     ) {
-        if let (true, Acquaintance::Known { minutes_ago }) = (SPOT_WOODPECKER, announced.peer) {
+        if let (true, PeerStatus::Known { minutes_ago }) = (SPOT_WOODPECKER, announced.peer) {
             self.woodpeckers.hear(now.up, address, minutes_ago);
         }
         if SYSLOGS && announced.newly_completed {

@@ -51,7 +51,7 @@ fn a_walk_removes_what_nobody_asks_for() {
     get(&mut tracker, 0, [10, 0, 0, 1], &format!("announce?info_hash={HASH}&port=1"));
     let mut walk = |from: u64, to: u64| {
         for second in from..to {
-            tracker.tend(at(second));
+            tracker.expire(at(second));
         }
         tracker.swarms().totals()
     };

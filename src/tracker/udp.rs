@@ -29,14 +29,13 @@ impl<const N: usize> Tracker<N> {
 
     /// Prepares for requests that come next, in this order, so that the answers are quick. Some may be left out.
     /// Connection ids are not looked at: what a false one wastes here is little beside what the kernel took to receive it.
-    pub fn look_ahead<'a>(&mut self, requests: impl Iterator<Item = &'a [u8]>) {
-        self.swarms.look_ahead(requests.filter_map(udp::announced_info_hash));
+    pub fn prefetch<'a>(&mut self, requests: impl Iterator<Item = &'a [u8]>) {
+        self.swarms.prefetch(requests.filter_map(udp::announced_info_hash));
     }
 
     fn udp_announce(&mut self, now: Now, from: &[u8; N], prefix: &Prefix, packet: &[u8], reply: &mut Reply<'_>) {
         let Some(said) = udp::parse_announce(packet) else { return };
         match self.announce(now, Origin::Udp, from, &said, reply.room_for_peers()) {
-            Outcome::Overloaded => {}
             Outcome::Forbidden => reply.action(Action::Announce, prefix.transaction),
             Outcome::Stopped(counts) => reply.announced(prefix.transaction, self.interval(), counts, 0),
             Outcome::Joined { counts, peers } => reply.announced(prefix.transaction, self.interval(), counts, peers),

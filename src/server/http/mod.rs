@@ -56,8 +56,7 @@ impl<const N: usize> Server<N> {
     }
 
     fn begin(&mut self, mut connection: Connection<N>, now: Now) {
-        // where memory is short only those are served who need not wait
-        if self.advance(&mut connection, now) && !(self.short)() {
+        if self.advance(&mut connection, now) {
             let long = matches!(connection.state, State::Long(_));
             let token = |name| Token::Connection(name).to_bits();
             match self.connections.add(connection, now.up, &mut self.poller, token) {
@@ -177,15 +176,15 @@ impl<const N: usize> Server<N> {
                 return self.send_and_linger(connection);
             }
             let Some(end) = end else {
-                let room = !(self.short)();
-                connection.state = State::Request(if room { bytes.to_vec() } else { Vec::new() });
-                return room;
+                let mut begun = Vec::new();
+                let has_room = begun.try_reserve_exact(bytes.len()).is_ok();
+                if has_room {
+                    begun.extend_from_slice(bytes);
+                }
+                connection.state = State::Request(begun);
+                return has_room;
             };
             match self.tracker.handle_http(now, &connection.from, bytes, &mut self.reply) {
-                Answer::InSlices(_) if (self.short)() => {
-                    self.tracker.refuse_internal(&mut self.reply);
-                    return self.send_and_linger(connection);
-                }
                 Answer::InSlices(page) => {
                     if page.is_logged() {
                         log_full_scrape(now, &connection.from);

@@ -101,7 +101,7 @@ impl Service {
 
 /// Writes the replies to a batch.
 fn answer<const N: usize>(batch: &mut Batch, received: usize, now: Now, tracker: &mut Tracker<N>) {
-    tracker.look_ahead(batch.requests());
+    tracker.prefetch(batch.requests());
     for at in 0..received {
         let Some(exchange) = batch.exchange(at) else { continue };
         let Some(from) = from_ip::<N>(exchange.from.ip()) else { continue };

@@ -1,7 +1,7 @@
 //! Whether every peer is equally likely to be chosen.
 
-use super::super::choice::run_of;
-use super::super::{Announce, Endpoint, Random, Swarms};
+use super::super::peers::choose::run_of;
+use super::super::{Endpoint, PeerState, Random, Swarms};
 use super::{LEECH, SEED, peer, spread};
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ fn threshold(freedom: f64, variance: f64) -> f64 {
     freedom * (1.0 - part + z * part.sqrt()).powi(3)
 }
 
-/// Peers of a crowd come in runs, so how often one is chosen says something of those around it. The variance of chi-squared is then
+/// Peers of a paged swarm come in runs, so how often one is chosen says something of those around it. The variance of chi-squared is then
 /// the sum of the squares of these correlations: of the runs with one of two neighbours the other is in all but one, and so on.
 fn variance_of_runs(wanted: usize) -> f64 {
     let run = run_of(wanted);
@@ -23,7 +23,7 @@ fn variance_of_runs(wanted: usize) -> f64 {
 }
 
 /// Chooses over and over from a swarm of `fresh` peers, after as many `stale` ones have got too old.
-fn is_fair<const N: usize>(fresh: u32, stale: u32, wanted: usize, rounds: u32, kind: fn(u32) -> Announce) {
+fn is_fair<const N: usize>(fresh: u32, stale: u32, wanted: usize, rounds: u32, kind: fn(u32) -> PeerState) {
     let (mut swarms, hash) = (Swarms::<N>::new(), spread(1));
     for n in 0..stale {
         swarms.announce(START, &hash, &peer(2 * n + 1), kind(n));
@@ -64,23 +64,23 @@ fn is_fair<const N: usize>(fresh: u32, stale: u32, wanted: usize, rounds: u32, k
     assert!(chi > low, "{chi} of {freedom}");
 }
 
-fn leech(_: u32) -> Announce {
+fn leech(_: u32) -> PeerState {
     LEECH
 }
 
-fn mixed(n: u32) -> Announce {
+fn mixed(n: u32) -> PeerState {
     if n % 4 < 3 { LEECH } else { SEED }
 }
 
 #[test]
-fn choice_is_fair_in_a_row() {
+fn choice_is_fair_in_an_array() {
     is_fair::<4>(51, 0, 50, 20_000, leech);
     is_fair::<16>(51, 0, 50, 20_000, leech);
     is_fair::<4>(200, 0, 50, 20_000, leech);
 }
 
 #[test]
-fn choice_is_fair_in_a_crowd() {
+fn choice_is_fair_in_pages() {
     is_fair::<4>(300, 0, 50, 20_000, leech);
     is_fair::<16>(300, 0, 50, 20_000, leech);
     is_fair::<4>(300, 0, 200, 20_000, leech);
@@ -98,8 +98,8 @@ fn choice_is_fair_among_seeders_leechers_and_the_stale() {
     is_fair::<4>(300, 20_000, 74, 4000, mixed);
 }
 
-/// A swarm of several shelves of pages, and its peers in their order.
-fn large_crowd() -> (Swarms<4>, Vec<Endpoint<4>>) {
+/// A swarm of several branches, and its peers in their order.
+fn large_swarm() -> (Swarms<4>, Vec<Endpoint<4>>) {
     let mut swarms = Swarms::new();
     let mut order: Vec<_> = (0..50_000).map(peer).collect();
     for one in &order {
@@ -111,7 +111,7 @@ fn large_crowd() -> (Swarms<4>, Vec<Endpoint<4>>) {
 
 #[test]
 fn a_reply_has_ten_runs_at_least_of_eight_peers_at_most() {
-    let (mut swarms, order) = large_crowd();
+    let (mut swarms, order) = large_swarm();
     let (_, torrent) = swarms.announce(START, &spread(1), &peer(0), LEECH);
     let mut random = Random::new([1, 2]);
     let mut out = [0; 1200];
@@ -139,7 +139,7 @@ fn a_reply_has_ten_runs_at_least_of_eight_peers_at_most() {
 /// The first in order are in a run mostly because it came round from the last.
 #[test]
 fn the_first_in_order_are_chosen_as_often_as_any() {
-    let (mut swarms, order) = large_crowd();
+    let (mut swarms, order) = large_swarm();
     let (_, torrent) = swarms.announce(START, &spread(1), &peer(0), LEECH);
     let mut random = Random::new([1, 2]);
     let mut out = [0; 1200];
@@ -185,7 +185,9 @@ fn neighbours_on_the_network_do_not_come_together() {
     for (found, bits) in pairs {
         let network = f64::from(1u32 << (32 - bits)) - 1.0;
         let by_chance = f64::from(rounds) * 50.0 * 49.0 / 2.0 * network / f64::from(count - 1);
-        assert!((found as f64 / by_chance - 1.0).abs() < 0.1, "{found} of {by_chance} in networks of /{bits}");
+        // A twelfth of the pairs are neighbours in order, and these may happen to have no network in common.
+        let ratio = found as f64 / by_chance;
+        assert!((0.8..1.1).contains(&ratio), "{found} of {by_chance} in networks of /{bits}");
     }
 }
 

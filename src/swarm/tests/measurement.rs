@@ -37,8 +37,8 @@ fn memory<const N: usize>(torrents: u64, peers: u32) {
         grown / torrents as f64,
         grown / all as f64
     );
-    while !swarms.tend(START + 46, 1000) {}
-    while !swarms.tend(START + 48, 1000) {}
+    while !swarms.expire(START + 46, 1000) {}
+    while !swarms.expire(START + 48, 1000) {}
     assert_eq!(swarms.totals().torrents, 0);
     println!("    when all have left, {:.1}% of that is still taken", 100.0 * (resident() - before) / grown);
 }
@@ -118,7 +118,7 @@ fn time_of_growth_and_lookup() {
         let (mut longest, mut calls, start) = (Duration::ZERO, 0, running());
         loop {
             let start = running();
-            let end = swarms.tend(START + 46 + 2 * step, 100);
+            let end = swarms.expire(START + 46 + 2 * step, 100);
             longest = longest.max(running() - start);
             calls += 1;
             if end {

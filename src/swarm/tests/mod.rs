@@ -6,11 +6,11 @@ mod model;
 mod rules;
 mod walks;
 
-use super::{Announce, Endpoint, InfoHash};
+use super::{Endpoint, InfoHash, PeerState};
 
-const LEECH: Announce = Announce { seeding: false, completed: false };
-const SEED: Announce = Announce { seeding: true, completed: false };
-const DONE: Announce = Announce { seeding: true, completed: true };
+const LEECH: PeerState = PeerState { seeding: false, completed: false };
+const SEED: PeerState = PeerState { seeding: true, completed: false };
+const DONE: PeerState = PeerState { seeding: true, completed: true };
 
 /// Mixes a number well, one to one.
 fn mix(n: u64) -> u64 {
@@ -28,7 +28,7 @@ pub(super) fn spread(n: u64) -> InfoHash {
 }
 
 /// An info hash that shares its first 8 bytes with all others of the kind.
-fn crowded(n: u64) -> InfoHash {
+fn same_prefix(n: u64) -> InfoHash {
     let mut bytes = [7; 20];
     bytes[12..].copy_from_slice(&mix(n).to_be_bytes());
     InfoHash(bytes)

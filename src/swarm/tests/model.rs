@@ -1,9 +1,9 @@
 //! Random histories, played to the swarms and to the simplest thing that follows the same rules.
 
 use super::super::{
-    Acquaintance, Announce, Announced, Counts, Cursor, Endpoint, InfoHash, PeerCursor, Random, Swarms, Totals,
+    Announced, Counts, Cursor, Endpoint, InfoHash, PeerCursor, PeerState, PeerStatus, Random, Sizes, Swarms, Totals,
 };
-use super::{crowded, peer, spread};
+use super::{peer, same_prefix, spread};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -53,7 +53,7 @@ struct Model<const N: usize> {
 }
 
 impl<const N: usize> Model<N> {
-    fn announce(&mut self, now: u32, hash: InfoHash, peer: Endpoint<N>, what: Announce) -> Announced {
+    fn announce(&mut self, now: u32, hash: InfoHash, peer: Endpoint<N>, what: PeerState) -> Announced {
         let torrent =
             self.torrents.entry(hash).or_insert(Torrent { minute: now, downloaded: 0, peers: BTreeMap::new() });
         torrent.pass(now);
@@ -65,8 +65,19 @@ impl<const N: usize> Model<N> {
         torrent.downloaded += u32::from(newly_completed);
         let new = (minute, what.seeding, completes || had_completed);
         torrent.peers.insert(peer, new);
-        let peer = old.map_or(Acquaintance::New, |old| Acquaintance::Known { minutes_ago: minute - old.0 });
+        let peer = old.map_or(PeerStatus::New, |old| PeerStatus::Known { minutes_ago: minute - old.0 });
         Announced { peer, newly_completed }
+    }
+
+    /// There is no memory for a peer that announces. Returns its torrent alone.
+    fn turn_away(&mut self, now: u32, hash: InfoHash, peer: &Endpoint<N>) -> Self {
+        let mut alone = Self::default();
+        if let Some(torrent) = self.torrents.get_mut(&hash) {
+            torrent.pass(now);
+            assert!(!torrent.peers.contains_key(peer), "its place needs no memory");
+            alone.torrents.insert(hash, torrent.clone());
+        }
+        alone
     }
 
     fn stop(&mut self, hash: InfoHash, peer: Endpoint<N>) -> Option<(bool, Counts)> {
@@ -82,7 +93,7 @@ impl<const N: usize> Model<N> {
         Some(counts)
     }
 
-    /// A slice of the walk has cleaned some torrents, nobody says which.
+    /// A slice of the walk has cleaned some torrents, it does not say which.
     fn take_over(&mut self, now: u32, swarms: &Swarms<N>) {
         let there: BTreeMap<_, _> = all(swarms).into_iter().map(|t| (t.0, (t.1, t.2))).collect();
         self.torrents.retain(|hash, torrent| {
@@ -117,7 +128,7 @@ impl<const N: usize> Model<N> {
         loop {
             let before = found.len();
             let end = swarms.walk_peers(&mut cursor, slice, |address| found.push(*address));
-            assert!(found.len() - before <= slice);
+            assert!(found.len() - before <= slice && found.len() <= addresses.len());
             if end {
                 break;
             }
@@ -127,9 +138,10 @@ impl<const N: usize> Model<N> {
 }
 
 fn all<const N: usize>(swarms: &Swarms<N>) -> Vec<(InfoHash, Counts, u32)> {
-    let mut found = Vec::new();
+    let mut found: Vec<(InfoHash, Counts, u32)> = Vec::new();
     let mut cursor = Cursor::default();
     while !swarms.walk(&mut cursor, 7, |hash, counts, minute| {
+        assert!(found.last().is_none_or(|(last, ..)| last < hash), "out of order");
         found.push((*hash, counts, minute));
     }) {}
     found
@@ -137,22 +149,23 @@ fn all<const N: usize>(swarms: &Swarms<N>) -> Vec<(InfoHash, Counts, u32)> {
 
 #[derive(Clone, Debug)]
 enum Step {
-    Announce(u64, u32, Announce),
-    Burst(u64, u32, u32, Announce),
+    Announce(u64, u32, PeerState),
+    Burst(u64, u32, u32, PeerState),
     Many(u64, u64),
-    LookAhead(u64, u64),
+    Prefetch(u64, u64),
     Stop(u64, u32),
     StopMany(u64, u32, u32),
     Scrape(u64),
     Restore(u64, u32, u32),
-    Tend(usize),
-    TendAll,
+    Expire(usize),
+    ExpireAll,
     Pass(u32),
     Back(u32),
+    Refuse(usize),
 }
 
-fn what() -> impl Strategy<Value = Announce> {
-    (any::<bool>(), any::<bool>()).prop_map(|(seeding, completed)| Announce { seeding, completed })
+fn what() -> impl Strategy<Value = PeerState> {
+    (any::<bool>(), any::<bool>()).prop_map(|(seeding, completed)| PeerState { seeding, completed })
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -163,16 +176,17 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (torrent.clone(), peer.clone(), what()).prop_map(|(t, p, w)| Step::Announce(t, p, w)),
         4 => (torrent.clone(), peer.clone(), 1..500u32, what()).prop_map(|(t, p, n, w)| Step::Burst(t, p, n, w)),
         2 => (0..1000u64, 1..400u64).prop_map(|(t, n)| Step::Many(t, n)),
-        3 => (prop_oneof![torrent.clone(), 0..1000u64], 1..70u64).prop_map(|(t, n)| Step::LookAhead(t, n)),
+        3 => (prop_oneof![torrent.clone(), 0..1000u64], 1..70u64).prop_map(|(t, n)| Step::Prefetch(t, n)),
         3 => (torrent.clone(), 0..8u32).prop_map(|(t, p)| Step::Stop(t, p)),
         2 => (torrent.clone(), peer, 1..700u32).prop_map(|(t, p, n)| Step::StopMany(t, p, n)),
         3 => torrent.clone().prop_map(Step::Scrape),
         2 => (torrent, 0..3000u32, 0..3u32).prop_map(|(t, m, d)| Step::Restore(t, m, d)),
-        3 => (1..40usize).prop_map(Step::Tend),
-        2 => Just(Step::TendAll),
+        3 => (1..40usize).prop_map(Step::Expire),
+        2 => Just(Step::ExpireAll),
         6 => prop_oneof![1..4u32, 10..20u32].prop_map(Step::Pass),
         3 => prop_oneof![43..48u32, 60..68u32, 127..130u32, 1439..1443u32, Just(1 << 20)].prop_map(Step::Pass),
         1 => (1..100u32).prop_map(Step::Back),
+        2 => prop_oneof![0..3000usize, 0..60_000usize, Just(usize::MAX)].prop_map(Step::Refuse),
     ]
 }
 
@@ -200,15 +214,35 @@ fn check_choice<const N: usize>(
     assert!(out[bytes..].iter().all(|&byte| byte == 0xaa));
 }
 
-fn play<const N: usize>(steps: &[Step], name: fn(u64) -> InfoHash) {
-    let mut swarms = Swarms::<N>::new();
+/// Sizes as they are, and such that pages fill, share their items and go, chunks fill and are given up, all the time.
+fn sizes() -> impl Strategy<Value = Sizes> {
+    let small = (0..6000usize, 7..12usize, 7..20usize, 4..40usize);
+    let small = small.prop_map(|(chunk, page, peer_page, array_max)| Sizes { chunk, page, peer_page, array_max });
+    prop_oneof![1 => Just(Sizes::default()), 3 => small]
+}
+
+fn play<const N: usize>(steps: &[Step], sizes: Sizes, name: fn(u64) -> InfoHash) {
+    let mut swarms = Swarms::<N>::with_sizes(sizes);
+    let mut may_refuse = false;
     let mut model = Model::<N> { torrents: BTreeMap::new() };
     let mut random = Random::new([5, 6]);
     let mut now = 29_000_000;
     for (turn, step) in steps.iter().enumerate() {
-        let mut announce = |t: u64, p: u32, what: Announce| {
+        let mut announce = |t: u64, p: u32, what: PeerState| {
             let (hash, peer) = (name(t), peer(p));
+            let refusals = swarms.refusals();
             let (announced, torrent) = swarms.announce(now, &hash, &peer, what);
+            if announced.peer == PeerStatus::NotStored {
+                let counts = torrent.counts();
+                assert!(may_refuse && swarms.refusals() > refusals);
+                let mut alone = model.turn_away(now, hash, &peer);
+                alone.announce(now, hash, peer, what);
+                assert_eq!(
+                    Counts { downloaded: 0, ..counts },
+                    Counts { downloaded: 0, ..alone.torrents[&hash].counts() }
+                );
+                return;
+            }
             assert_eq!(announced, model.announce(now, hash, peer, what));
             let expected = &model.torrents[&hash];
             if p.is_multiple_of(16) {
@@ -222,7 +256,7 @@ fn play<const N: usize>(steps: &[Step], name: fn(u64) -> InfoHash) {
             Step::Announce(t, p, what) => announce(t, p, what),
             Step::Burst(t, p, n, what) => (p..p + n).for_each(|p| announce(t, p, what)),
             Step::Many(t, n) => (t..t + n).for_each(|t| announce(t, (t % 5) as u32, super::SEED)),
-            Step::LookAhead(t, n) => swarms.look_ahead((t..t + n).map(name)),
+            Step::Prefetch(t, n) => swarms.prefetch((t..t + n).map(name)),
             Step::Stop(t, p) => {
                 let found = swarms.stop(&name(t), &peer(p));
                 assert_eq!(found, model.stop(name(t), peer(p)));
@@ -238,18 +272,23 @@ fn play<const N: usize>(steps: &[Step], name: fn(u64) -> InfoHash) {
             }
             Step::Restore(t, ago, downloaded) => {
                 let torrent = Torrent { minute: now - ago, downloaded, peers: BTreeMap::new() };
-                let is_new = !model.torrents.contains_key(&name(t));
-                assert_eq!(swarms.restore(&name(t), now - ago, downloaded), is_new);
-                model.torrents.entry(name(t)).or_insert(torrent);
+                let (is_new, refusals) = (!model.torrents.contains_key(&name(t)), swarms.refusals());
+                let restored = swarms.restore(&name(t), now - ago, downloaded);
+                if swarms.refusals() > refusals {
+                    assert!(!restored && is_new && may_refuse);
+                } else {
+                    assert_eq!(restored, is_new);
+                    model.torrents.entry(name(t)).or_insert(torrent);
+                }
             }
-            Step::Tend(steps) => {
-                swarms.tend(now, steps);
+            Step::Expire(steps) => {
+                swarms.expire(now, steps);
                 model.take_over(now, &swarms);
             }
-            Step::TendAll => {
+            Step::ExpireAll => {
                 // The end of the walk that is going on, and then a whole one.
                 for _ in 0..2 {
-                    while !swarms.tend(now, 10) {}
+                    while !swarms.expire(now, 10) {}
                 }
                 let torrents = std::mem::take(&mut model.torrents);
                 let clean = torrents.into_iter().filter_map(|(h, t)| Some((h, t.cleaned(now)?.cleaned(now)?)));
@@ -257,26 +296,42 @@ fn play<const N: usize>(steps: &[Step], name: fn(u64) -> InfoHash) {
             }
             Step::Pass(minutes) => now += minutes,
             Step::Back(minutes) => now -= minutes,
+            Step::Refuse(beyond) => {
+                may_refuse = true;
+                swarms.set_ceiling(swarms.bytes_held().saturating_add(beyond));
+            }
         }
         model.compare(&swarms, 1 + turn * 7 % 100);
     }
+    empty(swarms, now);
+}
+
+/// When all have left, no memory is held but for the first page and tables that are small.
+fn empty<const N: usize>(mut swarms: Swarms<N>, now: u32) {
+    for minutes in [46, 2000, 4000] {
+        while !swarms.expire(now + minutes, 100) {}
+    }
+    swarms.expire(now + 4000, 10_000);
+    assert_eq!(swarms.totals(), Totals::default());
+    assert!(swarms.store.is_settled());
+    assert_eq!(swarms.slots_taken(), (1, 0));
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_history_of_ipv4_swarms_follows_the_rules(steps in prop::collection::vec(step(), 1..60)) {
-        play::<4>(&steps, spread);
+    fn any_history_of_ipv4_swarms_follows_the_rules(steps in prop::collection::vec(step(), 1..60), sizes in sizes()) {
+        play::<4>(&steps, sizes, spread);
     }
 
     #[test]
-    fn any_history_of_ipv6_swarms_follows_the_rules(steps in prop::collection::vec(step(), 1..60)) {
-        play::<16>(&steps, spread);
+    fn any_history_of_ipv6_swarms_follows_the_rules(steps in prop::collection::vec(step(), 1..60), sizes in sizes()) {
+        play::<16>(&steps, sizes, spread);
     }
 
     #[test]
-    fn any_history_of_torrents_with_chosen_names_follows_the_rules(steps in prop::collection::vec(step(), 1..60)) {
-        play::<4>(&steps, crowded);
+    fn any_history_of_torrents_with_chosen_names_follows_the_rules(steps in prop::collection::vec(step(), 1..60), sizes in sizes()) {
+        play::<4>(&steps, sizes, same_prefix);
     }
 }

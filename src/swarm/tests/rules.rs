@@ -1,12 +1,12 @@
 //! Each rule of who stays, who leaves and what is counted, for both widths of addresses.
 
-use super::super::{Acquaintance, Announce, Counts, Cursor, InfoHash, Swarms, Totals};
-use super::{DONE, LEECH, SEED, crowded, peer, spread};
+use super::super::{Counts, Cursor, InfoHash, PeerState, PeerStatus, Swarms, Totals};
+use super::{DONE, LEECH, SEED, peer, same_prefix, spread};
 
 const START: u32 = 29_000_000;
 
-fn tend_all<const N: usize>(swarms: &mut Swarms<N>, now: u32) {
-    while !swarms.tend(now, 64) {}
+fn expire_all<const N: usize>(swarms: &mut Swarms<N>, now: u32) {
+    while !swarms.expire(now, 64) {}
 }
 
 fn minute_of<const N: usize>(swarms: &Swarms<N>, wanted: &InfoHash) -> Option<u32> {
@@ -21,7 +21,7 @@ fn counts(seeders: u32, leechers: u32, downloaded: u32) -> Counts {
     Counts { seeders, leechers, downloaded }
 }
 
-/// Swarms of one torrent with so many peers, every third seeding: in an entry, a row, a crowd.
+/// Swarms of one torrent with so many peers, every third seeding: inline, an array, paged.
 fn swarm_of<const N: usize>(peers: u32) -> (Swarms<N>, InfoHash) {
     let (mut swarms, hash) = (Swarms::new(), spread(1));
     for n in 0..peers {
@@ -69,11 +69,11 @@ fn an_announce_keeps_a_peer_and_replaces_its_kind<const N: usize>() {
     for peers in [1, 3, 100, 1000] {
         let (mut swarms, hash) = swarm_of::<N>(peers);
         let (announced, torrent) = swarms.announce(START + 30, &hash, &peer(0), LEECH);
-        assert_eq!(announced.peer, Acquaintance::Known { minutes_ago: 30 });
+        assert_eq!(announced.peer, PeerStatus::Known { minutes_ago: 30 });
         assert_eq!(torrent.counts().seeders, peers.div_ceil(3) - 1);
         assert_eq!(swarms.scrape(START + 74, &hash), Some(counts(0, 1, 0)));
         let (announced, torrent) = swarms.announce(START + 75, &hash, &peer(0), SEED);
-        assert_eq!(announced.peer, Acquaintance::New);
+        assert_eq!(announced.peer, PeerStatus::New);
         assert_eq!(torrent.counts(), counts(1, 0, 0));
     }
 }
@@ -82,7 +82,7 @@ fn a_download_counts_once_per_peer_and_only_for_seeders<const N: usize>() {
     for others in [0, 1, 50, 1000] {
         let (mut swarms, hash) = swarm_of::<N>(others);
         let who = peer(5000);
-        let odd = Announce { seeding: false, completed: true };
+        let odd = PeerState { seeding: false, completed: true };
         let mut newly = |now, what| swarms.announce(now, &hash, &who, what).0.newly_completed;
         assert!(!newly(START, odd));
         assert!(newly(START + 1, DONE));
@@ -119,18 +119,18 @@ fn a_stop_removes_without_cleaning<const N: usize>() {
 fn the_stored_minute_follows_announces_and_cleanings<const N: usize>() {
     let (mut swarms, hash) = swarm_of::<N>(1);
     assert_eq!(minute_of(&swarms, &hash), Some(START));
-    tend_all(&mut swarms, START + 10);
+    expire_all(&mut swarms, START + 10);
     assert_eq!(minute_of(&swarms, &hash), Some(START + 10));
     swarms.scrape(START + 12, &hash);
     assert_eq!(minute_of(&swarms, &hash), Some(START + 12));
     swarms.stop(&hash, &peer(0));
-    tend_all(&mut swarms, START + 12);
+    expire_all(&mut swarms, START + 12);
     assert_eq!(minute_of(&swarms, &hash), Some(START + 12), "not yet a minute later");
-    tend_all(&mut swarms, START + 13);
+    expire_all(&mut swarms, START + 13);
     assert_eq!(minute_of(&swarms, &hash), Some(START + 13 - 45));
-    tend_all(&mut swarms, START + 13);
+    expire_all(&mut swarms, START + 13);
     assert_eq!(swarms.totals().torrents, 1, "45 minutes are not more than 45");
-    tend_all(&mut swarms, START + 14);
+    expire_all(&mut swarms, START + 14);
     assert_eq!(swarms.totals().torrents, 0);
     assert_eq!(swarms.scrape(START + 14, &hash), None);
 }
@@ -145,10 +145,10 @@ fn a_touch_removes_as_a_walk_does<const N: usize>() {
 fn downloaded_torrents_stay_for_a_day<const N: usize>() {
     let (mut swarms, hash) = (Swarms::<N>::new(), spread(1));
     swarms.announce(START, &hash, &peer(0), DONE);
-    tend_all(&mut swarms, START + 46);
+    expire_all(&mut swarms, START + 46);
     let stored = START + 1;
     assert_eq!(minute_of(&swarms, &hash), Some(stored));
-    tend_all(&mut swarms, stored + 1440);
+    expire_all(&mut swarms, stored + 1440);
     assert_eq!(minute_of(&swarms, &hash), Some(stored), "nothing moves it but an announce");
     assert_eq!(swarms.scrape(stored + 1440, &hash), Some(counts(0, 0, 1)));
     assert_eq!(swarms.scrape(stored + 1441, &hash), None);
@@ -159,7 +159,7 @@ fn an_announce_revives<const N: usize>() {
         let (mut swarms, hash) = swarm_of::<N>(peers);
         swarms.announce(START, &hash, &peer(0), DONE);
         let (announced, torrent) = swarms.announce(START + 5000, &hash, &peer(0), LEECH);
-        assert_eq!(announced.peer, Acquaintance::New);
+        assert_eq!(announced.peer, PeerStatus::New);
         assert_eq!(torrent.counts(), counts(0, 1, 1));
         assert_eq!(minute_of(&swarms, &hash), Some(START + 5000));
     }
@@ -169,9 +169,9 @@ fn a_clock_that_goes_back_passes_no_time<const N: usize>() {
     for peers in [2, 1000] {
         let (mut swarms, hash) = swarm_of::<N>(peers);
         let (announced, torrent) = swarms.announce(START - 100, &hash, &peer(0), SEED);
-        assert_eq!(announced.peer, Acquaintance::Known { minutes_ago: 0 });
+        assert_eq!(announced.peer, PeerStatus::Known { minutes_ago: 0 });
         assert_eq!(torrent.counts().seeders, peers.div_ceil(3));
-        tend_all(&mut swarms, START - 1000);
+        expire_all(&mut swarms, START - 1000);
         assert_eq!(minute_of(&swarms, &hash), Some(START));
         assert_eq!(swarms.totals().peers, peers.into());
     }
@@ -184,7 +184,7 @@ fn no_jump_makes_the_old_look_young<const N: usize>() {
             let (_, torrent) = swarms.announce(START + jump, &hash, &peer(9999), LEECH);
             assert_eq!(torrent.counts(), counts(0, 1, 0), "{peers} peers, {jump} minutes");
             let (announced, _) = swarms.announce(START + jump, &hash, &peer(0), LEECH);
-            assert_eq!(announced.peer, Acquaintance::New);
+            assert_eq!(announced.peer, PeerStatus::New);
         }
     }
 }
@@ -201,7 +201,7 @@ fn restored_torrents_are_as_they_were<const N: usize>() {
 }
 
 fn a_multitude_comes_and_goes<const N: usize>() {
-    for name in [spread, crowded] {
+    for name in [spread, same_prefix] {
         let mut swarms = Swarms::<N>::new();
         for n in 0..50_000u64 {
             swarms.announce(START + (n / 1000) as u32, &name(n), &peer(n as u32), SEED);
@@ -211,8 +211,8 @@ fn a_multitude_comes_and_goes<const N: usize>() {
             assert_eq!(swarms.scrape(START + 20, &name(n)), Some(counts(1, 0, 0)));
         }
         assert_eq!(swarms.scrape(START + 20, &name(50_000)), None);
-        tend_all(&mut swarms, START + 49 + 46);
-        tend_all(&mut swarms, START + 49 + 48);
+        expire_all(&mut swarms, START + 49 + 46);
+        expire_all(&mut swarms, START + 49 + 48);
         assert_eq!(swarms.totals(), Totals::default());
         assert_eq!(swarms.torrents.pages(), 1);
     }
@@ -229,13 +229,13 @@ fn a_huge_swarm_comes_and_goes<const N: usize>() {
         let left = all.saturating_sub((passed + 1) * 1000);
         assert_eq!(swarms.scrape(now, &hash), Some(counts(0, left, 0)));
         if passed % 3 == 0 {
-            tend_all(&mut swarms, now);
+            expire_all(&mut swarms, now);
         }
     }
-    tend_all(&mut swarms, START + 200);
-    tend_all(&mut swarms, START + 202);
+    expire_all(&mut swarms, START + 200);
+    expire_all(&mut swarms, START + 202);
     assert_eq!(swarms.totals(), Totals::default());
-    assert!(swarms.bin.is_empty());
+    assert!(swarms.store.is_settled());
 }
 
 macro_rules! for_both_widths {

@@ -1,7 +1,7 @@
 //! Walks while everything around them changes.
 
 use super::super::{Cursor, Endpoint, InfoHash, PeerCursor, Random, Swarms};
-use super::{LEECH, crowded, peer, spread};
+use super::{LEECH, peer, same_prefix, spread};
 use std::collections::BTreeMap;
 
 const START: u32 = 29_000_000;
@@ -30,7 +30,7 @@ fn walk_in_turmoil(name: fn(u64) -> InfoHash, slice: usize) {
         if turn % 3 == 0 {
             // Odd ones leave: first their peers, then the torrents.
             let later = 46 + 2 * random.below(2) as u32;
-            swarms.tend(START + later, slice * 4);
+            swarms.expire(START + later, slice * 4);
         }
     }
     assert!(seen.windows(2).all(|pair| pair[0] < pair[1]));
@@ -44,7 +44,7 @@ fn walk_in_turmoil(name: fn(u64) -> InfoHash, slice: usize) {
 fn a_walk_visits_all_that_stay_once_in_order() {
     for slice in [1, 17, 1000] {
         walk_in_turmoil(spread, slice);
-        walk_in_turmoil(crowded, slice);
+        walk_in_turmoil(same_prefix, slice);
     }
 }
 
@@ -70,9 +70,9 @@ fn a_walk_over_peers_visits_all_that_stay_once() {
         let sizes = [1, 2, 200, 3000, 0, 6000, 7];
         let staying = |n: u32| n.is_multiple_of(2);
         for (t, size) in (0..).zip(sizes) {
-            swarms.restore(&crowded(t.into()), START, 1);
+            swarms.restore(&same_prefix(t.into()), START, 1);
             for n in 20_000 * t..20_000 * t + size {
-                swarms.announce(START, &crowded(t.into()), &lone(n), LEECH);
+                swarms.announce(START, &same_prefix(t.into()), &lone(n), LEECH);
             }
         }
         let (mut cursor, mut seen) = (PeerCursor::default(), BTreeMap::new());
@@ -89,12 +89,12 @@ fn a_walk_over_peers_visits_all_that_stay_once() {
             }
             for _ in 0..20.min(slice) {
                 for t in [2, 3, 5] {
-                    swarms.stop(&crowded(t.into()), &lone(20_000 * t + gone));
-                    swarms.announce(START, &crowded(t.into()), &lone(20_000 * t + 6001 + gone), LEECH);
+                    swarms.stop(&same_prefix(t.into()), &lone(20_000 * t + gone));
+                    swarms.announce(START, &same_prefix(t.into()), &lone(20_000 * t + 6001 + gone), LEECH);
                 }
                 gone = (gone + 2) % 6000;
             }
-            swarms.tend(START, 3);
+            swarms.expire(START, 3);
         }
         assert!(seen.values().all(|&times| times == 1));
         for (t, size) in (0..).zip(sizes) {

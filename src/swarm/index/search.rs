@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 /// What items are sorted by.
-pub(super) trait Key: Ord + Copy + Default {
+pub(in crate::swarm) trait Key: Ord + Copy + Default {
     /// A number that follows the order: a key of lower rank is less, and the default key has rank 0.
     fn rank(&self) -> u64;
 }
@@ -12,12 +12,12 @@ pub(super) trait Key: Ord + Copy + Default {
 const WINDOW: usize = 8;
 
 /// Where among `len` ranks that are spread evenly within bounds one is, more or less.
-pub(super) fn interpolate(len: usize, bounds: (u64, u64), rank: u64) -> usize {
+pub(in crate::swarm) fn interpolate(len: usize, bounds: (u64, u64), rank: u64) -> usize {
     part_of(len, share(bounds, rank))
 }
 
 /// How far from the lower to the upper of the bounds a rank is: from 0 to 1.
-pub(super) fn share((low, high): (u64, u64), rank: u64) -> f32 {
+pub(in crate::swarm) fn share((low, high): (u64, u64), rank: u64) -> f32 {
     // Halved, so that they are cheap to convert.
     let way = (rank.saturating_sub(low) >> 1) as i64 as f32;
     let whole = (high.saturating_sub(low) >> 1) as i64 as f32 + 1.0;
@@ -25,13 +25,13 @@ pub(super) fn share((low, high): (u64, u64), rank: u64) -> f32 {
 }
 
 /// A share of a length.
-pub(super) fn part_of(len: usize, share: f32) -> usize {
+pub(in crate::swarm) fn part_of(len: usize, share: f32) -> usize {
     // By way of a signed number, to which processors can convert.
     (share * len as f32) as i64 as usize
 }
 
 /// How many of the ascending ranks are not above one, by a guess.
-pub(super) fn count(ranks: &[u64], guess: usize, rank: u64) -> usize {
+pub(in crate::swarm) fn count(ranks: &[u64], guess: usize, rank: u64) -> usize {
     count_near(ranks, guess, rank).unwrap_or_else(|| ranks.partition_point(|other| *other <= rank))
 }
 
@@ -50,7 +50,7 @@ fn count_near(ranks: &[u64], guess: usize, rank: u64) -> Option<usize> {
 ///
 /// From the guess it takes steps of growing width until the place is between two of them, then halves. Keys that are
 /// spread evenly are found next to a guess by interpolation; others cost twice a binary search at most.
-pub(super) fn seek<'a, K: Key + 'a>(
+pub(in crate::swarm) fn seek<'a, K: Key + 'a>(
     len: usize,
     guess: usize,
     key: &K,
@@ -82,8 +82,8 @@ pub(super) fn seek<'a, K: Key + 'a>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::Endpoint;
     use super::*;
+    use crate::swarm::Endpoint;
 
     const BOUNDS: (u64, u64) = (0, u64::MAX);
 

@@ -1,0 +1,79 @@
+//! The walk that expires: peers and torrents leave, and memory is given back, a bounded slice at a time.
+
+use super::endpoint::Endpoint;
+use super::index::{Page, Place};
+use super::peers::Peers;
+use super::{InfoHash, Swarms};
+
+/// How far the walk has come.
+#[derive(Default)]
+pub(super) struct Expiry<const N: usize> {
+    /// All torrents up to this one are done.
+    after: Option<InfoHash>,
+    /// The torrent that is being swept, a large one, and the peer to go on at.
+    within: Option<(InfoHash, Endpoint<N>)>,
+}
+
+impl<const N: usize> Swarms<N> {
+    /// Does a bounded slice of the walk over all torrents in which peers and torrents leave. A step is a torrent, or a
+    /// page of peers of a large swarm. True when a whole walk just ended; the next call begins another.
+    pub fn expire(&mut self, now: u32, steps: usize) -> bool {
+        let mut left = steps.max(1);
+        self.store.free_some(left);
+        while left > 0 {
+            if let Some((hash, from)) = self.expiry.within {
+                self.sweep(hash, from, &mut left);
+            } else if !self.expire_page(now, &mut left) {
+                self.expiry.after = None;
+                self.entries.find_surplus();
+                self.store.find_surplus();
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Cleans what is left of a page, up to the next large swarm. False at the end of all torrents.
+    fn expire_page(&mut self, now: u32, left: &mut usize) -> bool {
+        let Some((place, mut at)) = self.torrents.above(&self.entries, self.expiry.after.as_ref()) else {
+            return false;
+        };
+        self.relocate(place);
+        while *left > 0 && at < usize::from(self.torrents.page(place).len) {
+            let hash = self.torrents.items(&self.entries, place)[at].hash;
+            *left -= 1;
+            self.expiry.after = Some(hash);
+            if !self.clean(place, at, now) {
+                continue;
+            }
+            let entry = &mut self.torrents.items_mut(&mut self.entries, place)[at];
+            entry.peers.relocate(&mut self.store);
+            if matches!(entry.peers, Peers::Paged(_)) {
+                self.expiry.within = Some((hash, Endpoint::default()));
+                break;
+            }
+            at += 1;
+        }
+        self.torrents.settle(&mut self.entries, &mut self.store.budget, place);
+        true
+    }
+
+    /// Moves a page of torrents to fuller memory, if it is in what could be freed.
+    fn relocate(&mut self, place: Place) {
+        let Page { slot, len, .. } = *self.torrents.page(place);
+        if self.entries.is_surplus(slot) {
+            self.torrents.page_mut(place).slot = self.entries.relocate(slot, len.into(), &mut self.store.budget);
+        }
+    }
+
+    /// Rids a large swarm's pages of peers that are too old.
+    fn sweep(&mut self, hash: InfoHash, from: Endpoint<N>, left: &mut usize) {
+        self.expiry.within = None;
+        let place = self.torrents.locate(&self.entries, &hash);
+        if let Ok(at) = self.torrents.search(&self.entries, place, &hash) {
+            let entry = &mut self.torrents.items_mut(&mut self.entries, place)[at];
+            let next = entry.peers.sweep(&mut self.store, entry.minute, from, left);
+            self.expiry.within = next.map(|next| (hash, next));
+        }
+    }
+}
