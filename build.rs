@@ -11,9 +11,8 @@ fn main() {
 
 /// The commit: as the packager says, as git says, or `release` where the source stands alone.
 fn commit() -> String {
-    if let Ok(named) = std::env::var("OPENTRACKER_COMMIT")
-        && !named.is_empty()
-    {
+    let named = std::env::var("OPENTRACKER_COMMIT").ok().filter(|named| !named.is_empty());
+    if let Some(named) = named {
         return named;
     }
     let top = env!("CARGO_MANIFEST_DIR");

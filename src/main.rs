@@ -49,7 +49,8 @@ fn run() -> Result<Signal, Ended> {
     let mut loader = Loader::new(start.access_list.take()).map_err(Failure::of("starting the access list's thread"))?;
     loader.load_first(tracker.access_list());
     if let Some(file) = &start.state_file {
-        let now = Now { unix: clock.unix_seconds(), up: clock.now() };
+        let up = clock.now();
+        let now = Now { unix: clock.unix_seconds(), steady: clock.steady_seconds(up), up };
         restore(&mut tracker, file, now);
     }
     resources::sharpen_waits();

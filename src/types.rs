@@ -59,25 +59,75 @@ impl Interval {
     }
 }
 
-/// The time that a request is answered at.
+/// The time that a request is answered at, on two clocks.
+///
+/// Ages run on a steady clock. What people read, and the minutes of a state file, follow the wall clock, which somebody may set
+/// while the tracker runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
-    /// Seconds since the epoch.
+    /// Seconds since the epoch, by the wall clock of the moment.
     pub unix: u64,
+    /// Seconds on the steady clock, which began with the wall clock's time at the start.
+    pub steady: u64,
     /// Time since the start.
     pub up: Duration,
 }
 
 impl Now {
-    /// Minutes since the epoch: the unit of ages in swarms.
-    pub fn minute(self) -> u32 {
-        u32::try_from(self.unix / MINUTE).unwrap_or(u32::MAX)
+    /// A time at which both clocks agree.
+    pub fn agreed(unix: u64, up: Duration) -> Now {
+        Now { unix, steady: unix, up }
     }
+
+    /// Minutes on the steady clock: the unit of ages in swarms.
+    pub fn minute(self) -> u32 {
+        minutes(self.steady)
+    }
+
+    /// A swarm's minute by the wall clock, to be written to a state file.
+    pub fn to_wall(self, minute: u32) -> u32 {
+        // Both clocks drop fractions of a second, so the wall's may be one behind.
+        let seconds = i128::from(self.unix) + 1 - i128::from(self.steady);
+        let ahead = seconds.div_euclid(i128::from(MINUTE));
+        u32::try_from((i128::from(minute) + ahead).max(0)).unwrap_or(u32::MAX)
+    }
+
+    /// A minute of a state file as the swarm's; one that is still to come by the wall clock is now.
+    pub fn from_wall(self, minute: u32) -> u32 {
+        let age = minutes(self.unix).saturating_sub(minute);
+        self.minute().saturating_sub(age)
+    }
+}
+
+fn minutes(seconds: u64) -> u32 {
+    u32::try_from(seconds / MINUTE).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn minutes_follow_the_wall_clock_when_it_is_set() {
+        let now = |unix, steady| Now { unix, steady, up: Duration::ZERO };
+        let agreed = Now::agreed(1_700_000_039, Duration::ZERO);
+        assert_eq!((agreed.minute(), agreed.to_wall(28_333_333)), (28_333_333, 28_333_333));
+        assert_eq!((agreed.from_wall(28_333_300), agreed.from_wall(28_333_999)), (28_333_300, 28_333_333));
+        // clocks that are read a moment apart
+        for off in [1_700_000_038, 1_700_000_040] {
+            assert_eq!(now(off, 1_700_000_039).to_wall(28_333_333), 28_333_333);
+        }
+        // started in 1970, set an hour later
+        let late = now(1_700_000_000, 40_003_600);
+        assert_eq!(late.to_wall(late.minute() - 10), 28_333_333 - 10);
+        assert_eq!(late.from_wall(28_333_333 - 10), late.minute() - 10);
+        assert_eq!(late.from_wall(0), 0);
+        // set 50 years back, and to times before anything
+        let early = now(1_700_000_000 - 1_576_800_000, 1_700_000_000);
+        assert_eq!(early.to_wall(28_333_333), 2_053_333);
+        assert_eq!(early.from_wall(28_333_333), 28_333_333);
+        assert_eq!((now(0, 1_700_000_000).to_wall(28_333_000), now(u64::MAX, 0).to_wall(5)), (0, u32::MAX));
+    }
 
     #[test]
     fn intervals_are_spread() {

@@ -9,7 +9,7 @@ use std::time::Duration;
 fuzz_target!(|data: &[u8]| {
     let settings = Settings { redirect_url: None, stats_path: Vec::new(), version: String::new() };
     let mut tracker = Tracker::<16>::new(settings, [1, 2]);
-    let now = Now { unix: 0, up: Duration::ZERO };
+    let now = Now::agreed(0, Duration::ZERO);
     let from = [1; 16];
     let mut reply = vec![0; reply_max(16)];
     let connect = [&0x0417_2710_1980_u64.to_be_bytes()[..], &[0; 8]].concat();

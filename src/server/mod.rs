@@ -116,7 +116,8 @@ impl<const N: usize> Server<N> {
         log: Option<SystemLog>,
     ) -> Result<Self, Failure> {
         let mut poller = Poller::new(EVENTS_A_TURN).map_err(Failure::of("making a set of descriptors to wait for"))?;
-        let udp = udp::Service::new::<N>(clock, sockets.udp).map_err(Failure::of("starting the UDP workers"))?;
+        let udp =
+            udp::Service::new::<N>(clock.clone(), sockets.udp).map_err(Failure::of("starting the UDP workers"))?;
         let answers = http::answers::Answers::new().map_err(Failure::of("starting the compression's thread"))?;
         let mut watch = |descriptor: BorrowedFd<'_>, token: Token| {
             poller.add(descriptor, token.to_bits(), Interest::READ).map_err(Failure::of("waiting for a descriptor"))
@@ -226,7 +227,8 @@ impl<const N: usize> Server<N> {
     }
 
     fn now(&self) -> Now {
-        Now { unix: self.clock.unix_seconds(), up: self.clock.now() }
+        let up = self.clock.now();
+        Now { unix: self.clock.unix_seconds(), steady: self.clock.steady_seconds(up), up }
     }
 
     /// How long nothing has to be done, unless something happens.

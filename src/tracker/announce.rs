@@ -133,7 +133,7 @@ mod tests {
     const FORBIDDEN: InfoHash = InfoHash([8; 20]);
 
     fn at(minute: u64) -> Now {
-        Now { unix: 1_700_000_040 + minute * 60, up: Duration::from_secs(minute * 60) }
+        Now::agreed(1_700_000_040 + minute * 60, Duration::from_secs(minute * 60))
     }
 
     fn tracker() -> Tracker<4> {

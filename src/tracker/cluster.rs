@@ -46,7 +46,7 @@ mod tests {
     const HASH: InfoHash = InfoHash([9; 20]);
 
     fn at(minute: u64) -> Now {
-        Now { unix: 1_700_000_040 + minute * 60, up: Duration::from_secs(minute * 60) }
+        Now::agreed(1_700_000_040 + minute * 60, Duration::from_secs(minute * 60))
     }
 
     /// A tracker that takes packets from 10.0.0.2 alone.

@@ -41,7 +41,7 @@ mod tests {
     use std::time::Duration;
 
     fn at(seconds: u64) -> Now {
-        Now { unix: 1_700_000_000 + seconds, up: Duration::from_secs(seconds) }
+        Now::agreed(1_700_000_000 + seconds, Duration::from_secs(seconds))
     }
 
     #[test]

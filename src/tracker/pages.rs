@@ -10,6 +10,7 @@ use crate::stats::networks::{Networks, Picked};
 use crate::stats::top::Top;
 use crate::stats::woodpeckers::Spotting;
 use crate::swarm::{Cursor, PeerCursor};
+use crate::types::Now;
 use crate::wire::http::Client;
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ pub struct Page<const N: usize> {
 }
 
 enum Making<const N: usize> {
-    Dump { format: Format, cursor: Cursor, started: bool },
+    Dump { format: Format, now: Now, cursor: Cursor, started: bool },
     Top { top: Top, cursor: Cursor },
     Networks { networks: Box<Networks<N>>, cursor: PeerCursor<N>, counted: bool },
     Woodpeckers { spotting: Spotting<N>, up: Duration },
@@ -36,16 +37,16 @@ enum Making<const N: usize> {
 
 impl<const N: usize> Page<N> {
     /// All torrents as one scrape, which the log tells of. Compressed where the client names gzip.
-    pub fn full_scrape(client: Client) -> Self {
+    pub fn full_scrape(now: Now, client: Client) -> Self {
         let gzip = COMPRESSION_GZIP && client.gzip;
-        Page { logged: true, gzip, ..Self::dump(Format::Ben, client) }
+        Page { logged: true, gzip, ..Self::dump(now, Format::Ben, client) }
     }
 
     /// All torrents in a format. Compressed for everybody, as the original does it, or in builds with
     /// `compression-gzip-always`, in spite of their name, where the client names gzip.
-    pub fn dump(format: Format, client: Client) -> Self {
+    pub fn dump(now: Now, format: Format, client: Client) -> Self {
         let gzip = COMPRESSION_GZIP && (!COMPRESSION_GZIP_ALWAYS || client.gzip);
-        Page { gzip, ..Self::new(Making::Dump { format, cursor: Cursor::default(), started: false }, client) }
+        Page { gzip, ..Self::new(Making::Dump { format, now, cursor: Cursor::default(), started: false }, client) }
     }
 
     /// The largest swarms.
@@ -95,12 +96,12 @@ impl<const N: usize> Page<N> {
     pub fn slice(&mut self, tracker: &mut Tracker<N>, body: &mut Vec<u8>) -> bool {
         let swarms = &tracker.swarms;
         match &mut self.making {
-            Making::Dump { format, cursor, started } => {
+            Making::Dump { format, now, cursor, started } => {
                 if !std::mem::replace(started, true) {
                     dump::start(body, *format);
                 }
                 let end = swarms.walk(cursor, ANSWER_STEP, |hash, counts, minute| {
-                    dump::torrent(body, *format, &hash.0, counts, minute);
+                    dump::torrent(body, *format, &hash.0, counts, now.to_wall(minute));
                 });
                 if end {
                     dump::end(body, *format);

@@ -41,6 +41,6 @@ impl<const N: usize> Tracker<N> {
         if features::MODEST_FULLSCRAPES && !self.modest.allows(now.up, from) {
             return Err(Refusal::NotModest);
         }
-        Ok(Content::Slices(Page::full_scrape(Client::of(scanner.bytes()))))
+        Ok(Content::Slices(Page::full_scrape(now, Client::of(scanner.bytes()))))
     }
 }

@@ -26,7 +26,7 @@ impl<const N: usize> Tracker<N> {
                 // of duplicates the first counts
                 Some((hash, ..)) if !self.access_list.allows(&hash.0) => {}
                 Some((hash, minute, downloaded)) => {
-                    self.swarms.restore(&hash, minute.min(now.minute()), downloaded);
+                    self.swarms.restore(&hash, now.from_wall(minute), downloaded);
                 }
                 None => damaged += u64::from(!line.is_empty()),
             }
@@ -60,8 +60,6 @@ mod tests {
     use crate::tracker::Settings;
     use std::time::Duration;
 
-    const NOW: Now = Now { unix: 30_000_000 * 60, up: Duration::ZERO };
-
     fn restore(text: &[u8]) -> (Vec<(u8, u32, u32)>, u64) {
         let settings = Settings::default();
         let mut tracker = Tracker::<4>::new(settings, [1, 2]);
@@ -69,7 +67,7 @@ mod tests {
             let (hash, ..) = parse(format!("AEA0106A82F5A88ED922A63DC3AB60E1A6E4650{last}:1:1").as_bytes()).unwrap();
             hash.0
         }));
-        let damaged = tracker.restore(text, NOW).unwrap();
+        let damaged = tracker.restore(text, Now::agreed(30_000_000 * 60, Duration::ZERO)).unwrap();
         let mut torrents = Vec::new();
         let mut cursor = crate::swarm::Cursor::default();
         tracker.swarms().walk(&mut cursor, 1000, |hash, counts, minute| {

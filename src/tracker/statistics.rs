@@ -18,8 +18,8 @@ impl<const N: usize> Tracker<N> {
             Mode::Top10 => Page::top(10, client),
             Mode::Top100 => Page::top(100, client),
             Mode::S24s => Page::networks(client),
-            Mode::Tpbs if features::FULLSCRAPE => Page::dump(asked.format, client),
-            Mode::Statedump if features::FULLSCRAPE => Page::dump(Format::State, client),
+            Mode::Tpbs if features::FULLSCRAPE => Page::dump(now, asked.format, client),
+            Mode::Statedump if features::FULLSCRAPE => Page::dump(now, Format::State, client),
             Mode::Woodpeckers if features::SPOT_WOODPECKER => Page::woodpeckers(now.up, client),
             Mode::Fulllog if features::FULLLOG_NETWORKS => Page::log(client),
             Mode::Tpbs | Mode::Statedump | Mode::Busy | Mode::Fulllog | Mode::Woodpeckers => {

@@ -19,7 +19,7 @@ fn tracker<const N: usize>() -> Tracker<N> {
 }
 
 fn at(seconds: u64) -> Now {
-    Now { unix: 1_700_000_000 + seconds, up: Duration::from_secs(seconds) }
+    Now::agreed(1_700_000_000 + seconds, Duration::from_secs(seconds))
 }
 
 /// The whole reply to a request, slices and all.

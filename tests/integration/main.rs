@@ -18,4 +18,5 @@ mod operators;
 mod process;
 mod signals;
 mod time;
+mod wall_clock;
 mod workers;

@@ -54,7 +54,7 @@ impl Pool {
         let (give_back, back) = sync_channel(1);
         let worker = Worker {
             index: self.back.len(),
-            clock: self.clock,
+            clock: self.clock.clone(),
             count,
             socket,
             waker: Arc::clone(&self.waker),

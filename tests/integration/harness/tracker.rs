@@ -36,6 +36,8 @@ pub struct Starter {
     bare: bool,
     wrap: Vec<OsString>,
     user: Option<u32>,
+    /// Seconds that the wall clock is moved by at the start.
+    wall: i64,
     allowed: Vec<[u8; 20]>,
     list_given: bool,
     cluster_given: bool,
@@ -69,6 +71,7 @@ impl Starter {
             bare: false,
             wrap: Vec::new(),
             user: None,
+            wall: 0,
             allowed: Vec::new(),
             list_given: false,
             cluster_given: false,
@@ -123,6 +126,12 @@ impl Starter {
     /// Starts it as an ordinary user and group of this number.
     pub fn run_by(mut self, id: u32) -> Self {
         self.user = Some(id);
+        self
+    }
+
+    /// Starts it with a wall clock that is so many seconds off. Only for builds whose clock moves.
+    pub fn wall_at_start(mut self, seconds: i64) -> Self {
+        self.wall = seconds;
         self
     }
 
@@ -229,7 +238,7 @@ impl Starter {
         let log = self.scratch.path().join("stderr.log");
         let stderr = File::create(&log).expect("a file for stderr");
         let clock = Scratch::new();
-        clock.write("offset", &0i64.to_le_bytes());
+        clock.write("offset", &[0i64.to_le_bytes(), self.wall.to_le_bytes()].concat());
         let mut command = self.command();
         command.stdout(stderr.try_clone().expect("a second handle")).stderr(stderr);
         command.env("OPENTRACKER_TEST_CLOCK", clock.path().join("offset"));
@@ -343,13 +352,24 @@ impl Tracker {
     /// Moves its clock onward, as if so many seconds had passed. Only for builds whose clock moves.
     #[track_caller]
     pub fn advance(&self, seconds: i64) {
+        self.move_clock(0, seconds);
+    }
+
+    /// Sets its wall clock so many seconds onward or back. Only for builds whose clock moves.
+    #[track_caller]
+    pub fn step_wall(&self, seconds: i64) {
+        self.move_clock(8, seconds);
+    }
+
+    #[track_caller]
+    fn move_clock(&self, place: u64, seconds: i64) {
         assert!(self.build().clock_moves(), "this is a release build or not ours: its clock cannot be moved");
         let path = self.clock.path().join("offset");
         let file = File::options().read(true).write(true).open(path).expect("the clock's file");
         let mut offset = [0; 8];
-        file.read_exact_at(&mut offset, 0).expect("the clock's offset");
+        file.read_exact_at(&mut offset, place).expect("the clock's offset");
         let moved = i64::from_le_bytes(offset) + seconds;
-        file.write_all_at(&moved.to_le_bytes(), 0).expect("the clock's new offset");
+        file.write_all_at(&moved.to_le_bytes(), place).expect("the clock's new offset");
         self.nudge();
     }
 
