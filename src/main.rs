@@ -3,14 +3,16 @@
 use opentracker::features::accesslist::Loader;
 use opentracker::features::{ADDRESS, SYSLOGS};
 use opentracker::server::Server;
-use opentracker::start::{Ended, Start, restore, say, version};
+use opentracker::start::{Ended, Start, farewell, restore, say, version};
 use opentracker::sys::clock::Clock;
 use opentracker::sys::failure::Failure;
 use opentracker::sys::memory;
 use opentracker::sys::signals::{self, Signal, Signals};
+use opentracker::sys::stderr::tell;
 use opentracker::sys::syslog::SystemLog;
 use opentracker::sys::{randomness, resources};
 use opentracker::tracker::{Now, Settings, Tracker};
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -38,6 +40,7 @@ fn run() -> Result<Signal, Ended> {
     // its place may be out of reach from the root directory
     let log = SYSLOGS.then(SystemLog::open);
     start.drop_privileges()?;
+    let summary = io::stderr().is_terminal().then(|| start.summary());
 
     let settings = Settings {
         redirect_url: start.redirect_url.take(),
@@ -54,8 +57,11 @@ fn run() -> Result<Signal, Ended> {
         restore(&mut tracker, file, now);
     }
     resources::sharpen_waits();
-    let serving = Server::new(clock, signals, start.sockets, tracker, loader, log)?;
-    Ok(serving.run()?)
+    let serving = Server::new(clock.clone(), signals, start.sockets, tracker, loader, log)?;
+    summary.iter().for_each(|text| tell(text));
+    let signal = serving.run()?;
+    summary.iter().for_each(|_| tell(&farewell(clock.now())));
+    Ok(signal)
 }
 
 /// Random numbers from the system to draw others from.

@@ -3,6 +3,8 @@
 //! Sockets are bound as soon as they are named, as the original does, so that a mistake behind them shows itself with the same
 //! message and after the same effects.
 
+mod summary;
+
 use crate::config::cli::{self, Cli};
 use crate::config::{Directive, Permissions, TRACKER_PORT, Transport, file};
 use crate::features::{SWITCHES, V6, livesync};
@@ -17,6 +19,7 @@ use ipnet::IpNet;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, BufReader, Write};
 use std::net::{IpAddr, SocketAddr};
+pub use summary::farewell;
 
 /// An end before anything was served: what to say on stderr, and the exit code.
 #[derive(Debug, PartialEq, Eq)]
@@ -60,6 +63,8 @@ pub struct Start {
     udp_workers: u32,
     root_directory: Option<OsString>,
     user: OsString,
+    /// The root directory and the identity can be changed.
+    started_by_root: bool,
 }
 
 /// The name, version, commit and switches of this program, a line each.
@@ -110,6 +115,7 @@ impl Start {
             udp_workers: 0,
             root_directory: None,
             user: "nobody".into(),
+            started_by_root: rustix::process::geteuid().is_root(),
         };
         for directive in Cli::new(words, SWITCHES) {
             let Ok(directive) = directive else {

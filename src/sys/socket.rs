@@ -9,7 +9,7 @@ use rustix::net::{
 };
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 /// Connections that may wait to be accepted (as the original; the kernel may allow fewer).
@@ -57,6 +57,11 @@ pub(super) fn bind(address: SocketAddr, kind: SocketType) -> Result<OwnedFd, Fai
         Ok(socket)
     };
     bound().map_err(Failure::of(BIND))
+}
+
+/// The address that a socket is bound to.
+pub fn local_address(socket: impl AsFd) -> Option<SocketAddr> {
+    rustix::net::getsockname(socket).ok()?.try_into().ok()
 }
 
 /// What became of an attempt to accept a connection.

@@ -17,6 +17,7 @@ mod memory;
 mod operators;
 mod process;
 mod signals;
+mod terminal;
 mod time;
 mod wall_clock;
 mod workers;
