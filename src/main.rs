@@ -8,7 +8,7 @@ use opentracker::sys::clock::Clock;
 use opentracker::sys::failure::Failure;
 use opentracker::sys::memory;
 use opentracker::sys::signals::{self, Signal, Signals};
-use opentracker::sys::stderr::tell;
+use opentracker::sys::stderr;
 use opentracker::sys::syslog::SystemLog;
 use opentracker::sys::{randomness, resources};
 use opentracker::tracker::{Now, Settings, Tracker};
@@ -39,17 +39,15 @@ fn run() -> Result<Signal, Ended> {
     let seed = seed()?;
     // its place may be out of reach from the root directory
     let log = SYSLOGS.then(SystemLog::open);
+    let settings =
+        Settings { redirect_url: start.redirect_url.take(), stats_path: start.stats_path.clone(), version: version() };
+    // with secrets of its own, for which some systems have a file only
+    let mut tracker = Tracker::<ADDRESS>::new(settings, seed);
+    tracker.bless(std::mem::take(&mut start.blessings));
     start.drop_privileges()?;
     let summary = io::stderr().is_terminal().then(|| start.summary());
 
-    let settings = Settings {
-        redirect_url: start.redirect_url.take(),
-        stats_path: std::mem::take(&mut start.stats_path),
-        version: version(),
-    };
-    let mut tracker = Tracker::<ADDRESS>::new(settings, seed);
-    tracker.bless(std::mem::take(&mut start.blessings));
-    let mut loader = Loader::new(start.access_list.take()).map_err(Failure::of("starting the access list's thread"))?;
+    let mut loader = Loader::new(start.access_list.take()).map_err(Failure::of("making a pipe"))?;
     loader.load_first(tracker.access_list());
     if let Some(file) = &start.state_file {
         let up = clock.now();
@@ -58,9 +56,9 @@ fn run() -> Result<Signal, Ended> {
     }
     resources::sharpen_waits();
     let serving = Server::new(clock.clone(), signals, start.sockets, tracker, loader, log)?;
-    summary.iter().for_each(|text| tell(text));
+    summary.iter().for_each(|text| stderr::write_line(text));
     let signal = serving.run()?;
-    summary.iter().for_each(|_| tell(&farewell(clock.now())));
+    summary.iter().for_each(|_| stderr::write_line(&farewell(clock.now())));
     Ok(signal)
 }
 
@@ -68,7 +66,7 @@ fn run() -> Result<Signal, Ended> {
 fn seed() -> Result<[u64; 2], Ended> {
     let mut bytes = [[0; 8]; 2];
     for half in &mut bytes {
-        randomness::fill(half).map_err(Failure::of("reading random numbers"))?;
+        randomness::fill(half)?;
     }
     Ok(bytes.map(u64::from_ne_bytes))
 }

@@ -100,8 +100,8 @@ impl Sockets {
     /// The address is not this machine's, or its interface takes no part in multicast.
     pub fn join(address: SocketAddrV4) -> Result<Sockets, Failure> {
         Ok(Sockets {
-            ears: multicast::hear(GROUP, *address.ip(), address.port(), UDP_RECEIVE_BUFFER)?,
-            mouth: multicast::speak(address, LIVESYNC_TTL)?,
+            ears: multicast::receiver(GROUP, *address.ip(), address.port(), UDP_RECEIVE_BUFFER)?,
+            mouth: multicast::sender(address, LIVESYNC_TTL)?,
             packet: Batch::new(1, LIVESYNC_RECEIVE_MAX, 0),
         })
     }

@@ -116,9 +116,8 @@ impl<const N: usize> Server<N> {
         log: Option<SystemLog>,
     ) -> Result<Self, Failure> {
         let mut poller = Poller::new(EVENTS_A_TURN).map_err(Failure::of("making a set of descriptors to wait for"))?;
-        let udp =
-            udp::Service::new::<N>(clock.clone(), sockets.udp).map_err(Failure::of("starting the UDP workers"))?;
-        let answers = http::answers::Answers::new().map_err(Failure::of("starting the compression's thread"))?;
+        let udp = udp::Service::new::<N>(clock.clone(), sockets.udp).map_err(Failure::of("making a pipe"))?;
+        let answers = http::answers::Answers::new().map_err(Failure::of("making a pipe"))?;
         let mut watch = |descriptor: BorrowedFd<'_>, token: Token| {
             poller.add(descriptor, token.to_bits(), Interest::READ).map_err(Failure::of("waiting for a descriptor"))
         };

@@ -1,17 +1,25 @@
 //! The operating system: sockets, waiting, time, randomness, identity; and the machine: memory, the cache.
 //!
-//! All unsafe code of the tracker lives here, so that it can be read in one sitting; everything else is checked by
-//! the compiler. The wing knows nothing of trackers: sizes and times come in as arguments.
+//! All unsafe code of the tracker is in here, so that it can be read in one sitting; everything else is checked by
+//! the compiler. Nothing in here knows of trackers: sizes and times come in as arguments.
+//!
+//! What Linux does better than other systems is in `linux` and `poller::epoll`; the same in calls that every Unix has is in `portable`
+//! and `poller::poll`. `RUSTFLAGS="--cfg opentracker_portable"` has the portable forms used on Linux too, where all tests pass with them.
 
 pub mod cache;
 pub mod clock;
 pub mod datagram;
 pub mod failure;
 pub mod file;
+#[cfg(all(target_os = "linux", any(test, not(opentracker_portable))))]
+// tests build it in any case, for the poller's sake
+#[cfg_attr(opentracker_portable, expect(dead_code))]
+mod linux;
 pub mod memory;
 pub mod multicast;
 mod pktinfo;
 pub mod poller;
+mod portable;
 pub mod privileges;
 pub mod randomness;
 pub mod resources;
@@ -21,3 +29,8 @@ pub mod stderr;
 pub mod syslog;
 mod turns;
 pub mod waker;
+
+#[cfg(all(target_os = "linux", not(opentracker_portable)))]
+use linux as native;
+#[cfg(not(all(target_os = "linux", not(opentracker_portable))))]
+use portable as native;

@@ -1,18 +1,18 @@
 //! The address that a datagram was sent to, and sending the reply from it.
 //!
 //! A socket on a wildcard address has many addresses; a client drops a reply that comes from another than it asked.
-//! The kernel tells the address in a control message (ip(7), ipv6(7)) and takes the same message as the address to
-//! send from.
+//! The system says which one in a control message (RFC 3542; for IPv4 ip(7) on Linux, ip(4) on the BSDs), and takes such a message as the
+//! address to send from.
 
-use libc::{IP_PKTINFO, IPPROTO_IP, IPPROTO_IPV6, IPV6_PKTINFO, IPV6_RECVPKTINFO, c_int, in_pktinfo, in6_pktinfo};
+use libc::{IPPROTO_IP, IPPROTO_IPV6, IPV6_PKTINFO, IPV6_RECVPKTINFO, c_int, in6_pktinfo};
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::Ipv6Addr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::{mem, ptr};
 
-/// Makes the kernel tell the address asked for each datagram. An IPv6 socket tells that of IPv4 ones as a mapped one.
+/// Has the system say for each datagram which address it was sent to. On an IPv6 socket that of an IPv4 one is a mapped one.
 pub(super) fn request(socket: &OwnedFd, ipv6: bool) -> io::Result<()> {
-    let (level, option) = if ipv6 { (IPPROTO_IPV6, IPV6_RECVPKTINFO) } else { (IPPROTO_IP, IP_PKTINFO) };
+    let (level, option) = if ipv6 { (IPPROTO_IPV6, IPV6_RECVPKTINFO) } else { (IPPROTO_IP, ipv4::OPTION) };
     let on: c_int = 1;
     let length = size_of::<c_int>() as libc::socklen_t;
     // SAFETY: the value is an int that lives through the call, and the length is its size.
@@ -43,10 +43,10 @@ impl Control {
 
     /// Turns the messages that came with a datagram (the first `received` bytes) into that for its reply. Returns
     /// the reply's length; 0 where the system may choose the address.
-    pub(super) fn turn_round(&mut self, received: usize) -> usize {
-        match self.asked(received.min(CONTROL_BYTES)) {
-            Some(Asked::V4(info)) => self.put(IPPROTO_IP, IP_PKTINFO, info),
-            Some(Asked::V6(info)) => self.put(IPPROTO_IPV6, IPV6_PKTINFO, info),
+    pub(super) fn turn_into_reply(&mut self, received: usize) -> usize {
+        match self.source(received.min(CONTROL_BYTES)) {
+            Some(Source::V4(info)) => self.write(IPPROTO_IP, ipv4::SENT, info),
+            Some(Source::V6(info)) => self.write(IPPROTO_IPV6, IPV6_PKTINFO, info),
             None => 0,
         }
     }
@@ -60,8 +60,8 @@ impl Control {
         header
     }
 
-    /// The address asked, in the form that sending takes.
-    fn asked(&mut self, received: usize) -> Option<Asked> {
+    /// The address that the datagram was sent to, in the form that sending takes.
+    fn source(&mut self, received: usize) -> Option<Source> {
         let header = self.header(received);
         // SAFETY: the header covers bytes of `self` only, aligned for cmsghdr and initialised; the CMSG_ functions
         // stay within them. Data is read only where the message says that it is as long, and without alignment.
@@ -72,11 +72,11 @@ impl Control {
                 let holds = |size: usize| length >= libc::CMSG_LEN(size as _) as usize;
                 let data = libc::CMSG_DATA(message);
                 match (head.cmsg_level, head.cmsg_type) {
-                    (IPPROTO_IP, IP_PKTINFO) if holds(size_of::<in_pktinfo>()) => {
-                        return Asked::v4(ptr::read_unaligned(data.cast()));
+                    (IPPROTO_IP, ipv4::RECEIVED) if holds(size_of::<ipv4::Info>()) => {
+                        return ipv4::source(ptr::read_unaligned(data.cast())).map(Source::V4);
                     }
                     (IPPROTO_IPV6, IPV6_PKTINFO) if holds(size_of::<in6_pktinfo>()) => {
-                        return Asked::v6(ptr::read_unaligned(data.cast()));
+                        return ipv6_source(ptr::read_unaligned(data.cast())).map(Source::V6);
                     }
                     _ => message = libc::CMSG_NXTHDR(&raw const header, message),
                 }
@@ -86,7 +86,7 @@ impl Control {
     }
 
     /// Writes one message; returns the length of the whole.
-    fn put<T: Copy>(&mut self, level: c_int, kind: c_int, info: T) -> usize {
+    fn write<T: Copy>(&mut self, level: c_int, kind: c_int, info: T) -> usize {
         const { assert!(size_of::<T>() <= size_of::<in6_pktinfo>()) };
         let header = self.header(CONTROL_BYTES);
         // SAFETY: the buffer is aligned and has room for a header and the largest info (asserted above and beside
@@ -102,32 +102,61 @@ impl Control {
     }
 }
 
-enum Asked {
-    V4(in_pktinfo),
+/// The address to send from.
+enum Source {
+    V4(ipv4::Info),
     V6(in6_pktinfo),
 }
 
-impl Asked {
-    fn v4(mut info: in_pktinfo) -> Option<Self> {
+fn ipv6_source(mut info: in6_pktinfo) -> Option<in6_pktinfo> {
+    let address = Ipv6Addr::from(info.ipi6_addr.s6_addr);
+    if address.is_unspecified() || address.is_multicast() {
+        return None;
+    }
+    // A link-local address means nothing without its interface; for others routing chooses it.
+    if !address.is_unicast_link_local() {
+        info.ipi6_ifindex = 0;
+    }
+    Some(info)
+}
+
+/// IPv4 on Linux.
+#[cfg(target_os = "linux")]
+mod ipv4 {
+    use libc::{IP_PKTINFO, c_int};
+    use std::net::Ipv4Addr;
+
+    pub(super) const OPTION: c_int = IP_PKTINFO;
+    pub(super) const RECEIVED: c_int = IP_PKTINFO;
+    pub(super) const SENT: c_int = IP_PKTINFO;
+    pub(super) type Info = libc::in_pktinfo;
+
+    pub(super) fn source(mut info: Info) -> Option<Info> {
         // The kernel puts the local address here, also for broadcasts. No interface: routing chooses it.
         if Ipv4Addr::from(u32::from_be(info.ipi_spec_dst.s_addr)).is_unspecified() {
             return None;
         }
         info.ipi_ifindex = 0;
         info.ipi_addr.s_addr = 0;
-        Some(Asked::V4(info))
+        Some(info)
     }
+}
 
-    fn v6(mut info: in6_pktinfo) -> Option<Self> {
-        let address = Ipv6Addr::from(info.ipi6_addr.s6_addr);
-        if address.is_unspecified() || address.is_multicast() {
-            return None;
-        }
-        // A link-local address means nothing without its interface; for others routing chooses it.
-        if !address.is_unicast_link_local() {
-            info.ipi6_ifindex = 0;
-        }
-        Some(Asked::V6(info))
+/// IPv4 on the BSDs.
+#[cfg(not(target_os = "linux"))]
+mod ipv4 {
+    use libc::{IP_RECVDSTADDR, IP_SENDSRCADDR, c_int};
+    use std::net::Ipv4Addr;
+
+    pub(super) const OPTION: c_int = IP_RECVDSTADDR;
+    pub(super) const RECEIVED: c_int = IP_RECVDSTADDR;
+    pub(super) const SENT: c_int = IP_SENDSRCADDR;
+    pub(super) type Info = libc::in_addr;
+
+    pub(super) fn source(destination: Info) -> Option<Info> {
+        let address = Ipv4Addr::from(u32::from_be(destination.s_addr));
+        let is_own = !(address.is_unspecified() || address.is_broadcast() || address.is_multicast());
+        is_own.then_some(destination)
     }
 }
 
@@ -140,36 +169,36 @@ mod tests {
         in6_pktinfo { ipi6_addr: libc::in6_addr { s6_addr }, ipi6_ifindex: 3 }
     }
 
-    fn turned(address: &str) -> Option<([u8; 16], u32)> {
+    fn replied(address: &str) -> Option<([u8; 16], u32)> {
         let mut control = Control::EMPTY;
-        let length = control.put(IPPROTO_IPV6, IPV6_PKTINFO, v6(address));
-        let length = control.turn_round(length);
-        match control.asked(length) {
-            Some(Asked::V6(info)) => Some((info.ipi6_addr.s6_addr, info.ipi6_ifindex)),
+        let length = control.write(IPPROTO_IPV6, IPV6_PKTINFO, v6(address));
+        let length = control.turn_into_reply(length);
+        match control.source(length) {
+            Some(Source::V6(info)) => Some((info.ipi6_addr.s6_addr, info.ipi6_ifindex)),
             _ => None,
         }
     }
 
     #[test]
     fn interfaces_only_with_link_local() {
-        assert_eq!(turned("fd00::2"), Some((v6("fd00::2").ipi6_addr.s6_addr, 0)));
-        assert_eq!(turned("fe80::1"), Some((v6("fe80::1").ipi6_addr.s6_addr, 3)));
+        assert_eq!(replied("fd00::2"), Some((v6("fd00::2").ipi6_addr.s6_addr, 0)));
+        assert_eq!(replied("fe80::1"), Some((v6("fe80::1").ipi6_addr.s6_addr, 3)));
     }
 
     #[test]
     fn multicast_is_no_address_to_send_from() {
-        assert_eq!(turned("ff02::1"), None);
-        assert_eq!(turned("::"), None);
+        assert_eq!(replied("ff02::1"), None);
+        assert_eq!(replied("::"), None);
     }
 
     #[test]
     fn other_and_cut_messages_say_nothing() {
         let mut control = Control::EMPTY;
-        assert_eq!(control.turn_round(0), 0);
-        let length = control.put(IPPROTO_IPV6, IPV6_PKTINFO, v6("fd00::2"));
-        assert_eq!(control.turn_round(8), 0);
-        assert_eq!(control.turn_round(length), length);
-        let length = control.put(libc::SOL_SOCKET, libc::SCM_TIMESTAMP, [0u8; 16]);
-        assert_eq!(control.turn_round(length), 0);
+        assert_eq!(control.turn_into_reply(0), 0);
+        let length = control.write(IPPROTO_IPV6, IPV6_PKTINFO, v6("fd00::2"));
+        assert_eq!(control.turn_into_reply(8), 0);
+        assert_eq!(control.turn_into_reply(length), length);
+        let length = control.write(libc::SOL_SOCKET, libc::SCM_TIMESTAMP, [0u8; 16]);
+        assert_eq!(control.turn_into_reply(length), 0);
     }
 }

@@ -1,7 +1,7 @@
 //! The second half of a start: into the root directory, and out of root's identity.
 //!
 //! The steps and their order are the original's, and so are the messages. The supplementary groups go too, which the
-//! original forgets.
+//! original forgets. Where there are none, nothing is called for that, since a filter may end the process for the call.
 
 use super::failure::{Failure, reason};
 use std::ffi::{CString, OsStr};
@@ -28,14 +28,14 @@ struct Identity {
 }
 
 /// The identity of an unknown user: -2, as the original.
-const NOBODY_KNOWN: Identity = Identity { user: libc::uid_t::MAX - 1, group: libc::gid_t::MAX - 1 };
+const UNKNOWN: Identity = Identity { user: libc::uid_t::MAX - 1, group: libc::gid_t::MAX - 1 };
 
 const CHDIR: &str = "chdir() failed after chrooting: ";
 const IDENTITY: &str = "Could not set uid to specified value";
 const IDENTITY_UNKNOWN: &str = "Could not set uid to value -2";
 
 /// As root: changes the root directory to `directory` if there is one, goes to `/`, and becomes `user` for good, with
-/// no groups but the user's own. Otherwise: only goes to `directory`, if there is one.
+/// no groups but the user's own, except where the system lets nobody drop groups. Otherwise: only goes to `directory`, if there is one.
 ///
 /// Call it before threads start.
 pub fn drop_to(user: &OsStr, directory: Option<&OsStr>) -> Outcome {
@@ -46,8 +46,9 @@ pub fn drop_to(user: &OsStr, directory: Option<&OsStr>) -> Outcome {
         });
         return outcome;
     }
-    // The list of users may be out of reach from the new root.
+    // The list of users may be out of reach from the new root, and so may /proc.
     let known = look_up(user);
+    let groups_are_fixed = groups_are_fixed();
     if let Err(failure) = enter(directory) {
         outcome.failure = Some(failure);
         return outcome;
@@ -58,8 +59,8 @@ pub fn drop_to(user: &OsStr, directory: Option<&OsStr>) -> Outcome {
         outcome.warning = Some(parts.concat());
     }
     let what = if known.is_some() { IDENTITY } else { IDENTITY_UNKNOWN };
-    outcome.failure = take(known.unwrap_or(NOBODY_KNOWN))
-        .map_err(|error| Failure::new(what, error))
+    outcome.failure = drop_groups(groups_are_fixed)
+        .and_then(|()| take(known.unwrap_or(UNKNOWN)).map_err(Failure::of(what)))
         .and_then(|()| verify())
         .err()
         .map(|failure| format!("{failure}\n").into_bytes());
@@ -79,11 +80,29 @@ fn not_entered(directory: &OsStr, error: io::Error) -> Vec<u8> {
     [b"Could not chroot to ", directory.as_bytes(), behind.as_bytes()].concat()
 }
 
+/// Drops the supplementary groups, if there are any. Where they are fixed they stay.
+fn drop_groups(fixed: bool) -> Result<(), Failure> {
+    // SAFETY: asked for none of them, the call only counts them; the null pointer is not followed.
+    let count = unsafe { libc::getgroups(0, ptr::null_mut()) };
+    if count == 0 {
+        return Ok(());
+    }
+    // SAFETY: an empty list has no elements to read.
+    match check(unsafe { libc::setgroups(0, ptr::null()) }) {
+        Err(error) if !fixed || error.raw_os_error() != Some(libc::EPERM) => Err(Failure::new("setgroups", error)),
+        _ => Ok(()),
+    }
+}
+
+/// Whether this process's user namespace denies setgroups for good (user_namespaces(7)), as that of a unit with PrivateUsers does.
+fn groups_are_fixed() -> bool {
+    std::fs::read("/proc/self/setgroups").is_ok_and(|said| said.trim_ascii() == b"deny")
+}
+
 /// Takes the identity, with no way back. The C library's calls, since they act on all threads.
 fn take(identity: Identity) -> io::Result<()> {
-    // SAFETY: an empty list has no elements to read; the other calls take plain numbers.
+    // SAFETY: calls on plain numbers.
     unsafe {
-        check(libc::setgroups(0, ptr::null()))?;
         check(libc::setegid(identity.group))?;
         check(libc::setgid(identity.group))?;
         check(libc::setuid(identity.user))?;
@@ -146,8 +165,8 @@ mod tests {
     }
 
     #[test]
-    fn the_unknown_are_minus_two() {
-        assert_eq!(NOBODY_KNOWN, Identity { user: 4_294_967_294, group: 4_294_967_294 });
+    fn unknown_users_are_minus_two() {
+        assert_eq!(UNKNOWN, Identity { user: 4_294_967_294, group: 4_294_967_294 });
     }
 
     #[test]
@@ -164,7 +183,7 @@ mod tests {
     #[test]
     fn root_is_noticed() {
         if !rustix::process::geteuid().is_root() {
-            eprintln!("skipped: only root can still be root");
+            eprintln!("SKIPPED: only root can still be root");
             return;
         }
         assert_eq!(verify().unwrap_err().to_string(), "Still running with root privileges?!: Success");

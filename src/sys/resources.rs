@@ -1,5 +1,6 @@
 //! What the process may use of the system.
 
+use super::native;
 use std::mem::MaybeUninit;
 
 /// Raises the number of descriptors that may be open to what the administrator allows at most; returns the number in force afterwards,
@@ -20,17 +21,10 @@ fn descriptor_limit() -> Option<libc::rlimit> {
     unsafe { (libc::getrlimit(libc::RLIMIT_NOFILE, limit.as_mut_ptr()) == 0).then(|| limit.assume_init()) }
 }
 
-/// Lets waits of this thread, and of threads it starts, end when they are due: by default Linux adds up to 50 microseconds. Where it is
-/// refused waits stay that bit longer.
-#[cfg(all(target_os = "linux", not(opentracker_portable)))]
+/// Lets waits of this thread, and of threads it starts, end when they are due, as far as the system lets them.
 pub fn sharpen_waits() {
-    // the smallest slack there is: one nanosecond
-    let _refused_is_harmless = rustix::thread::set_current_timer_slack(Some(std::num::NonZeroU64::MIN));
+    native::sharpen_waits();
 }
-
-/// Nothing: only Linux adds to waits.
-#[cfg(not(all(target_os = "linux", not(opentracker_portable))))]
-pub fn sharpen_waits() {}
 
 #[cfg(test)]
 mod tests {

@@ -1,12 +1,10 @@
 //! Sockets as the tracker wants them: bound, non-blocking, closed on exec, and shareable between instances.
 
 use super::failure::Failure;
-use super::pktinfo;
+use super::{native, pktinfo};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, Shutdown, SocketAddrAny, SocketFlags, SocketType, acceptfrom_with, sockopt,
-};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown, SocketAddrAny, SocketFlags, SocketType, sockopt};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -30,14 +28,11 @@ pub fn listen_tcp(address: SocketAddr) -> Result<OwnedFd, Failure> {
 }
 
 /// A UDP socket on `address`, whose receive buffer holds `receive_buffer_bytes` if the system allows that many. One
-/// on `::` also serves IPv4, under mapped addresses. On a wildcard address it tells for each datagram the address
-/// that was asked, see [`Batch`](super::datagram::Batch).
+/// on `::` also serves IPv4, under mapped addresses. On a wildcard address it says for each datagram which address
+/// it was sent to, see [`Batch`](super::datagram::Batch).
 pub fn bind_udp(address: SocketAddr, receive_buffer_bytes: usize) -> Result<OwnedFd, Failure> {
     let socket = bind(address, SocketType::DGRAM)?;
-    if sockopt::set_socket_recv_buffer_size_force(&socket, receive_buffer_bytes).is_err() {
-        // Only root may exceed the system's limit; a smaller buffer is no reason not to start.
-        let _refused_is_harmless = sockopt::set_socket_recv_buffer_size(&socket, receive_buffer_bytes);
-    }
+    native::set_receive_buffer(&socket, receive_buffer_bytes);
     if address.ip().to_canonical().is_unspecified() {
         pktinfo::request(&socket, address.is_ipv6()).map_err(Failure::of(BIND))?;
     }
@@ -49,7 +44,8 @@ pub(super) fn bind(address: SocketAddr, kind: SocketType) -> Result<OwnedFd, Fai
         let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
         let socket = rustix::net::socket_with(family, kind, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC, None)?;
         if address.is_ipv6() {
-            sockopt::set_ipv6_v6only(&socket, false)?;
+            // OpenBSD refuses: its IPv6 sockets serve IPv6 alone
+            let _refused_is_harmless = sockopt::set_ipv6_v6only(&socket, false);
         }
         sockopt::set_socket_reuseaddr(&socket, true)?;
         sockopt::set_socket_reuseport(&socket, true)?;
@@ -80,7 +76,7 @@ pub enum Accepted {
 
 /// Accepts one connection. An error means that the listener is of no use any more.
 pub fn accept(listener: BorrowedFd<'_>) -> io::Result<Accepted> {
-    match acceptfrom_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
+    match native::accept(listener) {
         Ok((connection, from)) => Ok(match from.and_then(internet_address) {
             Some(from) => Accepted::Connection(connection, from),
             None => Accepted::Lost,
@@ -108,11 +104,10 @@ pub fn send(connection: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
     Ok(rustix::io::retry_on_intr(|| rustix::net::send(connection, bytes, SendFlags::NOSIGNAL))?)
 }
 
-/// As [`send`], for the last bytes of a connection: if there is room for all, the end of the stream goes out together with them, which
-/// saves a segment, and its acknowledgement, for each connection.
+/// As [`send`], for the last bytes of a connection: if there is room for all, the end of the stream follows. On Linux it goes out together
+/// with them, which saves a segment, and its acknowledgement, for each connection.
 pub fn send_last(connection: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
-    let flags = SendFlags::NOSIGNAL | SendFlags::MORE;
-    let sent = rustix::io::retry_on_intr(|| rustix::net::send(connection, bytes, flags))?;
+    let sent = rustix::io::retry_on_intr(|| native::send_before_end(connection, bytes))?;
     if sent == bytes.len() {
         shutdown_write(connection)?;
     }

@@ -1,10 +1,10 @@
-//! Saying something on the standard error output without ever waiting for whoever reads it.
+//! Writing to the standard error output without ever waiting for whoever reads it.
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{self, Write};
 
 /// Writes a short line, or drops it where it would have to wait: a pipe that nobody empties must not stop the tracker.
-pub fn tell(line: &str) {
+pub fn write_line(line: &str) {
     let stderr = io::stderr();
     let mut waiting = [PollFd::new(&stderr, PollFlags::OUT)];
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };

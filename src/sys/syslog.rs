@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 /// Where the log listens.
-const PLACE: &str = "/dev/log";
+const PLACE: &str = if cfg!(any(target_os = "freebsd", target_os = "netbsd")) { "/var/run/log" } else { "/dev/log" };
 
 /// Facility LOG_USER, severity LOG_INFO.
 const PRIORITY: u8 = 1 << 3 | 6;

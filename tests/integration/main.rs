@@ -5,6 +5,7 @@
 
 mod access;
 mod clients;
+mod confinement;
 mod connections;
 mod conversations;
 mod differential;

@@ -26,9 +26,11 @@ enum Order {
 /// The loop's side of the thread that loads lists. At most one order of each kind is under way.
 #[derive(Debug)]
 pub struct Loader {
+    /// Nobody receives these where the system had no thread to give: then lists are loaded by the loop itself.
     orders: Sender<Order>,
     /// New lists; none where the one in force stays.
     loaded: Receiver<Option<List>>,
+    done: Sender<Option<List>>,
     waker: Arc<Waker>,
     file: Option<OsString>,
     loading: bool,
@@ -37,29 +39,29 @@ pub struct Loader {
 }
 
 impl Loader {
-    /// Starts the thread, for a file named relative to the root directory.
+    /// Starts the thread, for a file named relative to the root directory. Does without where threads are refused.
     ///
     /// # Errors
-    /// The system has no thread or no descriptor to give.
+    /// There are no descriptors left.
     pub fn new(file: Option<OsString>) -> io::Result<Loader> {
         let waker = Arc::new(Waker::new()?);
         let (orders, received) = channel();
         let (done, loaded) = channel();
-        let (name, wakes) = (file.clone(), Arc::clone(&waker));
+        let (name, wakes, loads) = (file.clone(), Arc::clone(&waker), done.clone());
         let serve = move || {
             for order in received {
                 match order {
                     Order::Load => {
                         // nobody to take it: the process is ending
-                        let _ = done.send(load(name.as_deref()));
+                        let _ = loads.send(load(name.as_deref()));
                         wakes.wake();
                     }
                     Order::Drop(list) => drop(list),
                 }
             }
         };
-        thread::Builder::new().name("access list".into()).spawn(serve)?;
-        Ok(Loader { orders, loaded, waker, file, loading: false, again: false })
+        let _refused_is_harmless = thread::Builder::new().name("access list".into()).spawn(serve);
+        Ok(Loader { orders, loaded, done, waker, file, loading: false, again: false })
     }
 
     /// Loads the list that the tracker starts with, before anybody is served.
@@ -78,8 +80,13 @@ impl Loader {
     pub fn reload(&mut self) {
         if self.loading {
             self.again = true;
-        } else {
-            self.loading = self.orders.send(Order::Load).is_ok();
+            return;
+        }
+        self.loading = true;
+        if self.orders.send(Order::Load).is_err() {
+            // there is no thread; the receiver is this loader's own
+            let _ = self.done.send(load(self.file.as_deref()));
+            self.waker.wake();
         }
     }
 

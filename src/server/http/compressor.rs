@@ -24,26 +24,36 @@ pub struct Job {
     pub last: bool,
 }
 
+impl Job {
+    fn compress(&mut self) {
+        self.encoder.press(self.piece.get(self.from..).unwrap_or_default(), self.last);
+        self.piece.clear();
+    }
+}
+
 /// The thread, as the loop sees it.
 pub struct Compressor {
     jobs: SyncSender<Job>,
     done: Receiver<Job>,
+    hand_back: SyncSender<Job>,
     waker: Arc<Waker>,
 }
 
 impl Compressor {
-    /// Starts the thread. Call it after privileges are dropped.
+    /// Starts the thread. Call it after privileges are dropped. Where the system has no thread to give, pieces are compressed by the one
+    /// that hands them over.
     ///
     /// # Errors
-    /// The system has no thread or descriptor to give.
+    /// There are no descriptors left.
     pub fn start() -> io::Result<Compressor> {
         let (jobs, to_do) = sync_channel(GZIP_QUEUE);
         let (hand_back, done) = sync_channel(GZIP_QUEUE);
         let waker = Arc::new(Waker::new()?);
-        let theirs = Arc::clone(&waker);
-        let work = move || run(&to_do, &hand_back, &theirs);
-        std::thread::Builder::new().name("gzip".to_owned()).stack_size(WORKER_STACK).spawn(work)?;
-        Ok(Compressor { jobs, done, waker })
+        let (theirs, back) = (Arc::clone(&waker), hand_back.clone());
+        let work = move || run(&to_do, &back, &theirs);
+        let _refused_is_harmless =
+            std::thread::Builder::new().name("gzip".to_owned()).stack_size(WORKER_STACK).spawn(work);
+        Ok(Compressor { jobs, done, hand_back, waker })
     }
 
     /// What tells the loop that pieces came back.
@@ -56,9 +66,17 @@ impl Compressor {
     /// # Errors
     /// The piece, to be handed over later.
     pub fn hand_over(&self, job: Job) -> Result<(), Job> {
-        self.jobs.try_send(job).map_err(|refused| match refused {
-            TrySendError::Full(job) | TrySendError::Disconnected(job) => job,
-        })
+        match self.jobs.try_send(job) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(job)) => Err(job),
+            Err(TrySendError::Disconnected(mut job)) => {
+                job.compress();
+                // as many pieces as there is room for are handed over before any is taken back
+                let handed_back = self.hand_back.try_send(job);
+                self.waker.wake();
+                handed_back.map_err(|(TrySendError::Full(job) | TrySendError::Disconnected(job))| job)
+            }
+        }
     }
 
     /// A piece that came back.
@@ -70,8 +88,7 @@ impl Compressor {
 /// Works until the loop is gone.
 fn run(to_do: &Receiver<Job>, hand_back: &SyncSender<Job>, waker: &Waker) {
     while let Ok(mut job) = to_do.recv() {
-        job.encoder.press(job.piece.get(job.from..).unwrap_or_default(), job.last);
-        job.piece.clear();
+        job.compress();
         if hand_back.send(job).is_err() {
             return;
         }

@@ -14,7 +14,7 @@ use crate::features::KEEPALIVE;
 use crate::limits::{ACCEPTS_A_TURN, LINGER_MAX, MINUTE, REQUEST_MAX, REQUESTS_A_TURN};
 use crate::sys::poller::Event;
 use crate::sys::socket::{self, Accepted};
-use crate::sys::stderr::tell;
+use crate::sys::stderr;
 use crate::tracker::Now;
 use crate::tracker::http::Answer;
 use crate::wire::http::{Version, head_end, wants_to_stay};
@@ -272,5 +272,5 @@ pub(in crate::server) fn pull(socket: &OwnedFd, room: &mut [u8]) -> io::Result<O
 /// Tells the log who asked for all torrents (as the original).
 fn log_full_scrape<const N: usize>(now: Now, from: &[u8; N]) {
     let minutes = now.up.as_secs() / MINUTE;
-    tell(&format!("[{minutes:08}] scrp:  {} - FULL SCRAPE\n", to_ip(from).to_canonical()));
+    stderr::write_line(&format!("[{minutes:08}] scrp:  {} - FULL SCRAPE\n", to_ip(from).to_canonical()));
 }

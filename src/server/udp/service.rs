@@ -5,6 +5,8 @@ use crate::address::from_ip;
 use crate::limits::{UDP_BATCH, UDP_REQUEST_MAX, UDP_WORKERS_MAX};
 use crate::sys::clock::Clock;
 use crate::sys::datagram::Batch;
+use crate::sys::failure::reason;
+use crate::sys::stderr;
 use crate::tracker::{Now, Tracker};
 use crate::wire::udp::reply_max;
 use std::io;
@@ -31,26 +33,29 @@ impl AddAssign for Served {
 /// The UDP sockets, and the buffers or workers by which they are served.
 pub(in crate::server) struct Service {
     /// Those that the loop serves itself, each with the buffers that are as large as it needs.
-    sockets: Vec<(OwnedFd, Batch)>,
+    sockets: Vec<(Arc<OwnedFd>, Batch)>,
     workers: Pool,
 }
 
 impl Service {
-    /// Serves these sockets to addresses of `N` bytes.
+    /// Serves these sockets to addresses of `N` bytes. Where the system has no threads to give there are fewer workers, and a socket that has
+    /// none is served by the loop.
     ///
     /// # Errors
-    /// A worker cannot be started.
+    /// There are no descriptors left.
     pub(in crate::server) fn new<const N: usize>(clock: Clock, sockets: Vec<(OwnedFd, u32)>) -> io::Result<Service> {
         let mut workers = Pool::new(clock)?;
         let mut own = Vec::new();
         for (socket, threads) in sockets {
-            if threads == 0 {
-                own.push((socket, Batch::new(UDP_BATCH, UDP_REQUEST_MAX, reply_max(N))));
-                continue;
-            }
             let (socket, count) = (Arc::new(socket), Arc::default());
-            for _ in 0..threads.min(UDP_WORKERS_MAX) {
-                workers.start(Arc::clone(&socket), Arc::clone(&count), reply_max(N))?;
+            let mut start = || workers.start(Arc::clone(&socket), Arc::clone(&count), reply_max(N));
+            let refused = (0..threads.min(UDP_WORKERS_MAX)).find_map(|started| Some((started, start().err()?)));
+            if let Some((started, error)) = &refused {
+                let why = reason(error);
+                stderr::write_line(&format!("Warning: Could not start more than {started} UDP workers: {why}.\n"));
+            }
+            if threads == 0 || refused.is_some_and(|(started, _)| started == 0) {
+                own.push((socket, Batch::new(UDP_BATCH, UDP_REQUEST_MAX, reply_max(N))));
             }
         }
         Ok(Service { sockets: own, workers })

@@ -1,5 +1,6 @@
-//! The face over epoll.
+//! Linux: over epoll.
 
+use super::super::linux::is_refusal;
 use super::{Event, Interest};
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
@@ -13,7 +14,7 @@ pub struct Poller {
     epoll: OwnedFd,
     /// What the last wait found; its capacity bounds the next.
     found: Vec<epoll::Event>,
-    /// The kernel lacks epoll_pwait2 (before 5.11): timeouts are rounded up to milliseconds.
+    /// epoll_pwait2 (Linux 5.11) was refused: timeouts are rounded up to milliseconds.
     coarse: bool,
 }
 
@@ -47,12 +48,9 @@ impl Poller {
     pub fn wait(&mut self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<()> {
         events.clear();
         self.found.clear();
-        let mut waited = if self.coarse { Err(Errno::NOSYS) } else { self.wait_fine(timeout) };
-        if waited == Err(Errno::NOSYS) {
-            self.coarse = true;
-            waited = self.wait_coarse(timeout);
-        }
-        match waited {
+        let waited = if self.coarse { Err(Errno::NOSYS) } else { self.wait_fine(timeout) };
+        self.coarse = waited.is_err_and(is_refusal);
+        match if self.coarse { self.wait_coarse(timeout) } else { waited } {
             Ok(()) => {}
             Err(Errno::INTR) => self.found.clear(),
             Err(error) => return Err(error.into()),

@@ -1,11 +1,11 @@
 //! Waiting for many descriptors at once, level triggered.
 //!
-//! Two faces with the same items: epoll on Linux; poll(2) elsewhere, and on Linux too when built with
-//! `RUSTFLAGS="--cfg opentracker_portable"`. Tests build and run both.
+//! Two forms with the same items: epoll on Linux, poll(2) elsewhere and where the portable forms are asked for. Tests build and run both
+//! on Linux.
 //!
 //! A descriptor must be removed before it is closed.
 
-#[cfg(any(test, all(target_os = "linux", not(opentracker_portable))))]
+#[cfg(all(target_os = "linux", any(test, not(opentracker_portable))))]
 mod epoll;
 #[cfg(any(test, opentracker_portable, not(target_os = "linux")))]
 mod poll;
@@ -15,7 +15,7 @@ pub use epoll::Poller;
 #[cfg(any(opentracker_portable, not(target_os = "linux")))]
 pub use poll::Poller;
 
-/// What of a descriptor is waited for. A hangup is always told, even with nothing waited for.
+/// What of a descriptor is waited for. A hangup is always reported, even with nothing waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Interest {
     /// Bytes, connections or an end of stream to be read.
@@ -46,7 +46,7 @@ pub struct Event {
     pub hangup: bool,
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod tests_epoll {
     use super::epoll::Poller;
     include!("tests.rs");

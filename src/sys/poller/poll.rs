@@ -1,4 +1,4 @@
-//! The face over poll(2), for systems without epoll.
+//! Any other system: over poll(2).
 //!
 //! Adding, changing and removing take constant time: `places` finds a descriptor's entry. Waiting looks at all
 //! entries, as poll(2) itself does.
@@ -90,9 +90,8 @@ impl Poller {
         let mut limit: libc::timespec = unsafe { std::mem::zeroed() };
         let mut limit_pointer = ptr::null();
         // A time too long for the kernel is for ever.
-        if let Some(timeout) = timeout
-            && let Ok(seconds) = timeout.as_secs().try_into()
-        {
+        let seconds = timeout.and_then(|timeout| timeout.as_secs().try_into().ok());
+        if let (Some(timeout), Some(seconds)) = (timeout, seconds) {
             limit.tv_sec = seconds;
             limit.tv_nsec = timeout.subsec_nanos() as _;
             limit_pointer = &raw const limit;

@@ -1,4 +1,4 @@
-// One body of tests, included once for each face.
+// One body of tests, included once for each form.
 
 use super::{Event, Interest};
 use std::io::{Read, Write};

@@ -11,6 +11,7 @@ pub mod http;
 pub mod network;
 pub mod proc;
 pub mod script;
+pub mod seccomp;
 pub mod skip;
 pub mod tracker;
 pub mod udp;

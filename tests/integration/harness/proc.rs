@@ -17,6 +17,12 @@ pub fn open_files(pid: u32) -> Vec<PathBuf> {
     descriptors.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok()).collect()
 }
 
+/// Its threads.
+pub fn threads(pid: u32) -> Vec<u32> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten();
+    tasks.filter_map(|task| task.ok()?.file_name().to_str()?.parse().ok()).collect()
+}
+
 /// The processes that it started and that still run.
 pub fn children(pid: u32) -> Vec<u32> {
     let list = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();

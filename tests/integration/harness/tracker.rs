@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
+use seccompiler::BpfProgram;
 
 use super::udp::{MAGIC, header};
 use super::{Build, SOON, Scratch, http, udp};
@@ -38,6 +39,7 @@ pub struct Starter {
     user: Option<u32>,
     /// Seconds that the wall clock is moved by at the start.
     wall: i64,
+    filter: Option<BpfProgram>,
     allowed: Vec<[u8; 20]>,
     list_given: bool,
     cluster_given: bool,
@@ -72,6 +74,7 @@ impl Starter {
             wrap: Vec::new(),
             user: None,
             wall: 0,
+            filter: None,
             allowed: Vec::new(),
             list_given: false,
             cluster_given: false,
@@ -132,6 +135,12 @@ impl Starter {
     /// Starts it with a wall clock that is so many seconds off. Only for builds whose clock moves.
     pub fn wall_at_start(mut self, seconds: i64) -> Self {
         self.wall = seconds;
+        self
+    }
+
+    /// Puts a filter around its system calls, and those of whatever wraps it.
+    pub fn within(mut self, filter: BpfProgram) -> Self {
+        self.filter = Some(filter);
         self
     }
 
@@ -245,6 +254,12 @@ impl Starter {
         if let Some(id) = self.user {
             // Makes the process drop its supplementary groups as well.
             command.uid(id).gid(id);
+        }
+        if let Some(filter) = self.filter.clone() {
+            let apply = move || seccompiler::apply_filter(&filter).map_err(std::io::Error::other);
+            // SAFETY: runs between fork and exec, where only system calls are safe: the filter is compiled already, and this makes two of
+            // them. Only a failure, which ends the test, allocates.
+            unsafe { command.pre_exec(apply) };
         }
         let child = loop {
             match command.spawn() {
