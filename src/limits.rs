@@ -1,13 +1,13 @@
 //! Every timeout, cap and buffer size of the tracker, named, with where it comes from.
 //!
-//! "as the original" marks what clients and operators can see of the C program; everything else is ours to choose.
+//! "As the original" marks what clients and operators can observe of the C program; the other values are our choice.
 
 use std::time::Duration;
 
 /// Seconds in the minute that ages are counted in.
 pub const MINUTE: u64 = 60;
 
-/// Bytes of a config file's line, its line feed among them; what is longer counts as several lines (as the original).
+/// Bytes of a line of a config file, with its line feed; a longer one is read as several lines (as the original).
 pub const CONFIG_LINE_MAX: usize = 511;
 
 // ---- swarms -----------------------------------------------------------------------------------------------------
@@ -59,25 +59,25 @@ pub const STATE_LINE_MAX: u64 = 1024;
 
 // ---- announces --------------------------------------------------------------------------------------------------
 
-/// Shortest announce interval told to clients, in seconds (as the original).
+/// The shortest announce interval, in seconds (as the original).
 pub const INTERVAL_MIN: u32 = 1620;
 
-/// Number of different announce intervals: they run from [`INTERVAL_MIN`] to 1979 seconds (as the original).
+/// The number of different announce intervals: from [`INTERVAL_MIN`] to 1979 seconds (as the original).
 pub const INTERVAL_SPREAD: u32 = 360;
 
-/// Peers in a reply to an HTTP announce that names no numwant (as the original).
+/// Peers in a reply to an HTTP announce without a numwant (as the original).
 pub const NUMWANT_DEFAULT: usize = 50;
 
-/// Peers in a reply at most (as the original).
+/// Most peers in a reply (as the original).
 pub const NUMWANT_MAX: usize = 200;
 
-/// Info hashes that one HTTP scrape is answered for (as the original).
+/// Most info hashes that an HTTP scrape is answered for (as the original).
 pub const HTTP_SCRAPE_MAX: usize = 64;
 
-/// Info hashes that one UDP scrape is answered for (as the original; BEP 15 says about 74).
+/// Most info hashes that a UDP scrape is answered for (as the original; BEP 15 recommends about 74).
 pub const UDP_SCRAPE_MAX: usize = 75;
 
-/// How long a UDP connection id is given out. It is taken for as long again afterwards.
+/// How long an address has the same UDP connection id. The id is valid for as long again afterwards.
 pub const CONNECTION_ID_LIFE: Duration = Duration::from_secs(3600);
 
 // ---- HTTP connections -------------------------------------------------------------------------------------------
@@ -155,45 +155,45 @@ pub const GATHER_REFRAIN_MAX: u32 = 32;
 
 // ---- live sync --------------------------------------------------------------------------------------------------
 
-/// Bytes that a packet to the other trackers stays under (as the original), so that no network has to cut it.
+/// A packet to the other trackers has fewer bytes than this (as the original), so that no network fragments it.
 pub const LIVESYNC_PACKET_MAX: usize = 1480;
 
-/// Time after the last packet when the next one goes, full or not (as the original).
+/// Time after a packet until the next one is sent, full or not (as the original).
 pub const LIVESYNC_DELAY: Duration = Duration::from_secs(15);
 
-/// Peers that announce again are told of only when their last announce is more minutes ago than this (as the original).
+/// A known peer is reported again only if its previous announce is more minutes ago than this (as the original).
 pub const LIVESYNC_RENEWAL_MINUTES: u32 = 10;
 
-/// Routers that packets to the other trackers may pass, and one: none (as the original).
+/// Time to live of packets to the other trackers: they pass no router (as the original).
 pub const LIVESYNC_TTL: u32 = 1;
 
-/// Full packets that wait where the system takes no more for a moment; what comes on top is not told. A turn makes far fewer.
+/// Most full packets that wait while the system takes none; further records are dropped. A turn makes far fewer.
 pub const LIVESYNC_BACKLOG: usize = 256;
 
-/// Time until such packets are tried again.
+/// Time until such packets are sent again.
 pub const LIVESYNC_RETRY: Duration = Duration::from_millis(10);
 
-/// Bytes of a received packet that are looked at: all that UDP can carry.
+/// Bytes of a received packet that are read: all that UDP can carry.
 pub const LIVESYNC_RECEIVE_MAX: usize = 65_536;
 
-/// Packets of other trackers that are received in one turn of the loop,
+/// Most packets of other trackers that are received in one turn of the loop.
 pub const LIVESYNC_PACKETS_A_TURN: usize = 64;
 
-/// and records: none is received after so many. The packet that goes beyond it has 2,340 at most, usual ones have up to 52.
+/// After so many of their records no further packet is received in that turn. A packet has up to 52, the largest possible one 2,340.
 pub const LIVESYNC_RECORDS_A_TURN: usize = 1000;
 
 // ---- the operator ----------------------------------------------------------------------------------------------
 
-/// Addresses and networks that can be blessed; more are ignored (as the original).
+/// Most addresses and networks that can be blessed; more are ignored (as the original).
 pub const BLESSINGS_MAX: usize = 64;
 
-/// Bytes of an access list file; a larger one is not read. That is room for a hundred million torrents.
+/// Most bytes of an access list file; a larger one is not read. That is room for a hundred million torrents.
 pub const ACCESS_LIST_FILE_MAX: u64 = 4 << 30;
 
-/// Info hashes that share an entry of the index over an access list, about; the index then takes a quarter of a byte a hash.
+/// About how many info hashes share an entry of an access list's index, which then takes a quarter of a byte for each.
 pub const ACCESS_LIST_SHARE: usize = 16;
 
-/// Info hashes of an access list whose memory is given back in one step: 64 KiB.
+/// Info hashes of an access list whose memory is freed in one step: 64 KiB.
 pub const ACCESS_LIST_STEP: usize = (64 << 10) / 20;
 
 // ---- the loop ---------------------------------------------------------------------------------------------------
@@ -209,17 +209,17 @@ pub const EVENTS_A_TURN: usize = 64;
 /// Networks in each table of the busiest ones (as the original).
 pub const NETWORKS_LISTED: usize = 128;
 
-/// Networks that are counted at once for the table of the busiest ones, some 20 bytes each; where there are more, the peers are
-/// walked again for the others.
+/// Networks that one pass over all peers counts for that table, some 20 bytes each. Where there are more, another pass counts the
+/// others.
 pub const NETWORKS_COUNTED: usize = 1 << 19;
 
-/// Networks that woodpeckers are counted in; further ones are not, until some are forgotten.
+/// Most networks that are counted as woodpeckers; further ones are ignored until some expire.
 pub const WOODPECKER_NETWORKS: usize = 1 << 20;
 
-/// Minutes after its last announce from which on a peer's next one is no woodpecker's (as the original).
+/// An announce counts as a woodpecker's if the peer's previous one is fewer minutes ago than this (as the original).
 pub const WOODPECKER_MINUTES: u32 = 20;
 
-/// How often their counts are halved (as the original).
+/// The period after which their counts are halved (as the original).
 pub const WOODPECKER_HALVING: Duration = Duration::from_secs(120);
 
 // ---- long answers -----------------------------------------------------------------------------------------------
@@ -263,22 +263,22 @@ pub const GZIP_MEMORY: usize = 512 << 10;
 /// Pieces that wait for the compressing thread, or come back from it.
 pub const GZIP_QUEUE: usize = 128;
 
-/// How long an address has to wait for its next full scrape where these are to be modest (as the original).
+/// Time between two full scrapes of an address with `modest-fullscrapes` (as the original).
 pub const MODEST_INTERVAL: Duration = Duration::from_secs(300);
 
-/// Addresses that are remembered for that; beyond, the oldest are forgotten.
+/// Most addresses that are remembered for that; beyond, the oldest are forgotten.
 pub const MODEST_ADDRESSES: usize = 1 << 16;
 
 // ---- logs -------------------------------------------------------------------------------------------------------
 
-/// Bytes of logged requests that are kept; beyond, the oldest go.
+/// Most bytes of logged requests; beyond, the oldest are dropped.
 pub const FULLLOG_MAX: usize = 8 << 20;
 
-/// Networks whose requests are logged; beyond, the oldest go.
+/// Most networks whose requests are logged; beyond, the oldest are dropped.
 pub const FULLLOG_NETWORKS: usize = 256;
 
-/// Completed downloads that wait to be told to the system's log; beyond, they are counted only.
+/// Most completed downloads that wait to be written to the system's log; further ones are only counted.
 pub const SYSLOG_QUEUE: usize = 4096;
 
-/// Of which so many are told in one turn.
+/// Most of them that are written in one turn.
 pub const SYSLOG_LINES_A_TURN: usize = 64;

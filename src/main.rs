@@ -1,9 +1,9 @@
 //! The steps of a start, top to bottom.
 
-use opentracker::features::accesslist::Loader;
-use opentracker::features::{ADDRESS, SYSLOGS};
+use opentracker::access::Loader;
+use opentracker::features::{ACCESS_LIST, ADDRESS, SYSLOGS};
 use opentracker::server::Server;
-use opentracker::start::{Ended, Start, farewell, restore, say, version};
+use opentracker::start::{Exit, Start, farewell, print_error, restore, version};
 use opentracker::sys::clock::Clock;
 use opentracker::sys::failure::Failure;
 use opentracker::sys::memory;
@@ -22,19 +22,19 @@ fn main() -> ExitCode {
             ExitCode::from(signals::TERMINATED)
         }
         Ok(_) => ExitCode::SUCCESS,
-        Err(ended) => {
-            say(&ended.message);
-            ExitCode::from(ended.code)
+        Err(exit) => {
+            print_error(&exit.message);
+            ExitCode::from(exit.code)
         }
     }
 }
 
 /// Starts and serves until a signal ends it, which is returned.
-fn run() -> Result<Signal, Ended> {
+fn run() -> Result<Signal, Exit> {
     memory::tune();
     let signals = Signals::new()?;
     let clock = Clock::new().map_err(Failure::of("starting the clock"))?;
-    let mut start = Start::follow(std::env::args_os())?;
+    let mut start = Start::from_command_line(std::env::args_os())?;
     resources::raise_descriptor_limit();
     let seed = seed()?;
     // its place may be out of reach from the root directory
@@ -47,8 +47,13 @@ fn run() -> Result<Signal, Ended> {
     start.drop_privileges()?;
     let summary = io::stderr().is_terminal().then(|| start.summary());
 
-    let mut loader = Loader::new(start.access_list.take()).map_err(Failure::of("making a pipe"))?;
-    loader.load_first(tracker.access_list());
+    let mut loader = ACCESS_LIST
+        .map(|_| Loader::start(start.access_list.take()))
+        .transpose()
+        .map_err(Failure::of("making a pipe"))?;
+    if let Some(loader) = &mut loader {
+        loader.load_first(tracker.access_list());
+    }
     if let Some(file) = &start.state_file {
         let up = clock.now();
         let now = Now { unix: clock.unix_seconds(), steady: clock.steady_seconds(up), up };
@@ -63,7 +68,7 @@ fn run() -> Result<Signal, Ended> {
 }
 
 /// Random numbers from the system to draw others from.
-fn seed() -> Result<[u64; 2], Ended> {
+fn seed() -> Result<[u64; 2], Exit> {
     let mut bytes = [[0; 8]; 2];
     for half in &mut bytes {
         randomness::fill(half)?;

@@ -1,13 +1,14 @@
-//! What the command line and the config files ask for, carried out in the order given.
+//! Carries out what the command line and the config files ask for, in their order.
 //!
-//! Sockets are bound as soon as they are named, as the original does, so that a mistake behind them shows itself with the same
-//! message and after the same effects.
+//! Sockets are bound as soon as they are named (as the original), so that a mistake after them has the same message and the same
+//! effects before it.
 
 mod summary;
 
+use crate::cluster;
 use crate::config::cli::{self, Cli};
 use crate::config::{Directive, Permissions, TRACKER_PORT, Transport, file};
-use crate::features::{SWITCHES, V6, livesync};
+use crate::features::{SWITCHES, V6};
 use crate::limits::{BLESSINGS_MAX, UDP_RECEIVE_BUFFER};
 use crate::server::Sockets;
 use crate::sys::failure::Failure;
@@ -21,42 +22,42 @@ use std::io::{self, BufReader, Write};
 use std::net::{IpAddr, SocketAddr};
 pub use summary::farewell;
 
-/// An end before anything was served: what to say on stderr, and the exit code.
+/// Why the program exits before it serves: the message for stderr, and the exit code.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Ended {
-    /// 0 where that was asked for, 1 for a command line that makes no sense, 111 for what cannot be done.
+pub struct Exit {
+    /// 0 for help and version, 1 for a malformed command line, 111 for a failure (as the original).
     pub code: u8,
-    /// The last words, with their line feed.
+    /// The message, with its line feed.
     pub message: Vec<u8>,
 }
 
-impl Ended {
-    /// Something that the start needs cannot be done.
-    pub fn fatal(message: impl Into<Vec<u8>>) -> Ended {
-        Ended { code: 111, message: message.into() }
+impl Exit {
+    /// A step of the start failed.
+    pub fn fatal(message: impl Into<Vec<u8>>) -> Exit {
+        Exit { code: 111, message: message.into() }
     }
 }
 
-impl From<Failure> for Ended {
-    fn from(failure: Failure) -> Ended {
-        Ended::fatal(format!("{failure}\n"))
+impl From<Failure> for Exit {
+    fn from(failure: Failure) -> Exit {
+        Exit::fatal(format!("{failure}\n"))
     }
 }
 
-/// Everything that the operator said, and the sockets bound on the way.
+/// What the operator asked for, and the sockets bound so far.
 #[derive(Debug)]
 pub struct Start {
     /// The sockets bound.
     pub sockets: Sockets,
-    /// Where `/` sends browsers, if anywhere.
+    /// The URL that `/` redirects to, if any.
     pub redirect_url: Option<Vec<u8>>,
     /// The path of the statistics, without its slash.
     pub stats_path: Vec<u8>,
-    /// The file that the last run's torrents are in.
+    /// The state file of an earlier run.
     pub state_file: Option<OsString>,
-    /// The file that the access list is in, relative to the root directory.
+    /// The file of the access list, relative to the root directory.
     pub access_list: Option<OsString>,
-    /// Who may do what others may not.
+    /// The networks that are allowed more than others.
     pub blessings: Vec<(IpNet, Permissions)>,
     address: IpAddr,
     /// Workers for the UDP sockets bound from here on.
@@ -78,30 +79,30 @@ pub fn version() -> String {
     )
 }
 
-/// Says something to whoever reads stderr. The tracker does not depend on anybody doing so.
-pub fn say(message: &[u8]) {
-    let _nobody_there = io::stderr().write_all(message);
+/// Writes to stderr. The tracker does not depend on that: stderr may be closed.
+pub fn print_error(message: &[u8]) {
+    let _ = io::stderr().write_all(message);
 }
 
-/// Takes in the torrents of the state file, and says what of it is lost.
+/// Restores the torrents of the state file, and warns of what is lost.
 pub fn restore<const N: usize>(tracker: &mut Tracker<N>, file: &OsStr, now: Now) {
-    // the original uses the words of its config file here
-    let Ok((reader, _)) = open_regular(file) else { return say(&file::cannot_open(file)) };
+    // the original uses the message of its config file here
+    let Ok((reader, _)) = open_regular(file) else { return print_error(&file::cannot_open(file)) };
     match tracker.restore(BufReader::new(reader), now) {
         Ok(0) => {}
         Ok(damaged) => {
-            say(format!("Warning: {damaged} damaged lines in the state file were left out.\n").as_bytes());
+            print_error(format!("Warning: {damaged} damaged lines in the state file were left out.\n").as_bytes());
         }
-        Err(error) => say(format!("Warning: The state file was not read to its end: {error}.\n").as_bytes()),
+        Err(error) => print_error(format!("Warning: The state file was not read to its end: {error}.\n").as_bytes()),
     }
 }
 
 impl Start {
-    /// Follows a command line and the config files it names. The first word is the name the program was called by.
+    /// Carries out a command line and the config files that it names. The first word is the program's name.
     ///
     /// # Errors
-    /// The program ends here, with this code and message.
-    pub fn follow(words: impl IntoIterator<Item = OsString>) -> Result<Start, Ended> {
+    /// The program exits here, with this code and message.
+    pub fn from_command_line(words: impl IntoIterator<Item = OsString>) -> Result<Start, Exit> {
         let mut words = words.into_iter();
         let name = words.next().unwrap_or_else(|| "opentracker".into());
         let mut start = Start {
@@ -119,17 +120,17 @@ impl Start {
         };
         for directive in Cli::new(words, SWITCHES) {
             let Ok(directive) = directive else {
-                return Err(Ended { code: 1, message: cli::usage(&name, &SWITCHES) });
+                return Err(Exit { code: 1, message: cli::usage(&name, &SWITCHES) });
             };
             match directive {
                 Directive::Include(file) => start.include(&file)?,
-                Directive::Help => return Err(Ended { code: 0, message: cli::help(&name, &SWITCHES) }),
-                Directive::Version => return Err(Ended { code: 0, message: version().into_bytes() }),
+                Directive::Help => return Err(Exit { code: 0, message: cli::help(&name, &SWITCHES) }),
+                Directive::Version => return Err(Exit { code: 0, message: version().into_bytes() }),
                 directive => start.apply(directive)?,
             }
         }
         if SWITCHES.sync_live && start.sockets.cluster.is_none() {
-            return Err(Ended::fatal("No socket address for live sync specified.\n"));
+            return Err(Exit::fatal("No socket address for live sync specified.\n"));
         }
         if start.sockets.listeners.is_empty() && start.sockets.udp.is_empty() {
             start.bind(Transport::TcpAndUdp, SocketAddr::new(start.address, TRACKER_PORT))?;
@@ -137,21 +138,21 @@ impl Start {
         Ok(start)
     }
 
-    fn include(&mut self, name: &OsStr) -> Result<(), Ended> {
+    fn include(&mut self, name: &OsStr) -> Result<(), Exit> {
         let Ok(config) = file::open(name, SWITCHES) else {
-            say(&file::cannot_open(name));
+            print_error(&file::cannot_open(name));
             return Ok(());
         };
         for directive in config {
             match directive {
                 Ok(directive) => self.apply(directive)?,
-                Err(problem) => say(&problem.message()),
+                Err(problem) => print_error(&problem.message()),
             }
         }
         Ok(())
     }
 
-    fn apply(&mut self, directive: Directive) -> Result<(), Ended> {
+    fn apply(&mut self, directive: Directive) -> Result<(), Exit> {
         match directive {
             Directive::Address(address) => self.address = address,
             Directive::Bind(transport, address) => self.bind(transport, address)?,
@@ -168,16 +169,16 @@ impl Start {
             Directive::StateFile(file) => self.state_file = Some(file),
             Directive::StatsPath(path) => self.stats_path = path,
             Directive::UdpWorkers(workers) => self.udp_workers = workers,
-            // not in this build's grammar, or followed above
+            // handled by the caller; config files have none of these
             Directive::Include(_) | Directive::Help | Directive::Version => {}
         }
         Ok(())
     }
 
-    fn bind(&mut self, transport: Transport, address: SocketAddr) -> Result<(), Ended> {
+    fn bind(&mut self, transport: Transport, address: SocketAddr) -> Result<(), Exit> {
         if address.is_ipv6() != V6 {
             let family = if V6 { "V6" } else { "V4" };
-            return Err(Ended::fatal(format!("{family} Tracker is {family} only!\n")));
+            return Err(Exit::fatal(format!("{family} Tracker is {family} only!\n")));
         }
         if transport != Transport::Udp {
             self.sockets.listeners.push(listen_tcp(address)?);
@@ -188,24 +189,24 @@ impl Start {
         Ok(())
     }
 
-    fn join_cluster(&mut self, address: SocketAddr) -> Result<(), Ended> {
+    fn join_cluster(&mut self, address: SocketAddr) -> Result<(), Exit> {
         if self.sockets.cluster.is_some() {
-            return Err(Ended::fatal("Error: Livesync listen ip specified twice.\n"));
+            return Err(Exit::fatal("Error: Livesync listen ip specified twice.\n"));
         }
         let SocketAddr::V4(address) = address else {
-            return Err(Ended::fatal("v6 mcast support not yet available.\n"));
+            return Err(Exit::fatal("v6 mcast support not yet available.\n"));
         };
-        self.sockets.cluster = Some(livesync::Sockets::join(address)?);
+        self.sockets.cluster = Some(cluster::Sockets::join(address)?);
         Ok(())
     }
 
-    /// Goes into the root directory and takes the identity that it keeps from then on.
+    /// Changes to the root directory and to the user that the process keeps from then on.
     ///
     /// # Errors
-    /// One of the two cannot be done.
-    pub fn drop_privileges(&self) -> Result<(), Ended> {
+    /// One of the two fails.
+    pub fn drop_privileges(&self) -> Result<(), Exit> {
         let outcome = privileges::drop_to(&self.user, self.root_directory.as_deref());
-        outcome.warning.iter().for_each(|warning| say(warning));
-        outcome.failure.map_or(Ok(()), |failure| Err(Ended::fatal(failure)))
+        outcome.warning.iter().for_each(|warning| print_error(warning));
+        outcome.failure.map_or(Ok(()), |failure| Err(Exit::fatal(failure)))
     }
 }

@@ -7,6 +7,22 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InfoHash(pub [u8; 20]);
 
+impl InfoHash {
+    /// Digits of an info hash as text.
+    pub const HEX_DIGITS: usize = 40;
+
+    /// Reads exactly 40 hex digits, of either case.
+    pub fn from_hex(digits: &[u8]) -> Option<InfoHash> {
+        let digits: &[u8; Self::HEX_DIGITS] = digits.try_into().ok()?;
+        let mut hash = [0; 20];
+        for (byte, pair) in hash.iter_mut().zip(digits.chunks_exact(2)) {
+            let digit = |at: usize| char::from(*pair.get(at)?).to_digit(16);
+            *byte = (digit(0)? << 4 | digit(1)?) as u8;
+        }
+        Some(InfoHash(hash))
+    }
+}
+
 /// What an announce says, whichever way it comes: over HTTP (BEP 3, 23), over UDP (BEP 15), from another tracker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Announce {
@@ -127,6 +143,17 @@ mod tests {
         assert_eq!(early.to_wall(28_333_333), 2_053_333);
         assert_eq!(early.from_wall(28_333_333), 28_333_333);
         assert_eq!((now(0, 1_700_000_000).to_wall(28_333_000), now(u64::MAX, 0).to_wall(5)), (0, u32::MAX));
+    }
+
+    #[test]
+    fn info_hashes_in_hex_digits() {
+        let text = b"AEa0106a82f5a88ed922a63dc3ab60e1a6e465C0";
+        let hash = InfoHash::from_hex(text).unwrap();
+        assert_eq!(hash.0[..3], [0xae, 0xa0, 0x10]);
+        assert_eq!(hash.0[19], 0xc0);
+        assert_eq!(InfoHash::from_hex(&text[..39]), None);
+        assert_eq!(InfoHash::from_hex(&[text, &b"0"[..]].concat()), None);
+        assert_eq!(InfoHash::from_hex(&text.map(|digit| if digit == b'8' { b'g' } else { digit })), None);
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! The command line, read as GNU getopt reads it: word by word, clusters of letters peeled one at a time, words that
-//! are no options skipped, and nothing read before the caller asks for it.
+//! The command line, read as GNU getopt reads it: word by word, letters of a word one at a time. Words that are no options are
+//! skipped, and nothing is read before the caller asks for it.
 //!
-//! getopts holds the table of options and says of each letter whether it is one and takes a value. It cannot do the
-//! walk: it reads a whole line at once, in UTF-8, and keeps no order between options.
+//! getopts has the table of options, and whether each takes a value. It cannot iterate: it reads a whole line at once, in UTF-8, and
+//! keeps no order between options.
 
 use std::ffi::{OsStr, OsString};
 use std::net::{IpAddr, SocketAddr};
@@ -13,25 +13,25 @@ use getopts::{Fail, Options};
 use super::{AccessList, Directive, Permissions, Switches, Transport};
 use crate::address::{read_ip, read_network, read_port};
 
-/// The command line makes no sense: print [`usage`] on stderr, exit 1.
+/// The command line is malformed: print [`usage`] on stderr, exit 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage;
 
 /// The rest of a command line. Iterating yields directives in the order given; stop at the first [`Usage`].
 pub struct Cli<I> {
     words: I,
-    /// What is left of a word of several options, without its dash.
-    cluster: Vec<u8>,
+    /// The letters that are left of a word, without its dash.
+    letters: Vec<u8>,
     options: Options,
     switches: Switches,
-    /// Where the ports that follow are bound.
+    /// The address of the ports that follow.
     address: IpAddr,
-    /// `--` was read: only words are left.
+    /// There are no more options: `--` or the last word was read.
     ended: bool,
 }
 
 impl<I: Iterator<Item = OsString>> Cli<I> {
-    /// Starts on the words behind the program's name.
+    /// Reads the words after the program's name.
     pub fn new(words: impl IntoIterator<IntoIter = I>, switches: Switches) -> Self {
         let mut options = Options::new();
         for letter in ["i", "p", "A", "P", "d", "u", "r", "s", "f", "l"] {
@@ -45,7 +45,7 @@ impl<I: Iterator<Item = OsString>> Cli<I> {
         options.optflag("v", "", "").optflag("h", "", "");
         Self {
             words: words.into_iter(),
-            cluster: Vec::new(),
+            letters: Vec::new(),
             options,
             switches,
             address: switches.any_address(),
@@ -53,16 +53,16 @@ impl<I: Iterator<Item = OsString>> Cli<I> {
         }
     }
 
-    /// Makes sure that `cluster` holds the next option. `false`: there is none.
+    /// Makes sure that `letters` starts with the next option. Returns whether there is one.
     fn find_option(&mut self) -> bool {
-        while self.cluster.is_empty() && !self.ended {
+        while self.letters.is_empty() && !self.ended {
             match self.words.next().map(OsString::into_vec).as_deref() {
                 None | Some(b"--") => self.ended = true,
-                Some([b'-', letters @ ..]) => self.cluster = letters.to_vec(),
+                Some([b'-', letters @ ..]) => self.letters = letters.to_vec(),
                 Some(_) => {}
             }
         }
-        !self.cluster.is_empty()
+        !self.letters.is_empty()
     }
 
     /// Whether this option takes a value.
@@ -79,11 +79,11 @@ impl<I: Iterator<Item = OsString>> Cli<I> {
     }
 
     fn option(&mut self) -> Result<Directive, Usage> {
-        let letter = self.cluster.remove(0);
+        let letter = self.letters.remove(0);
         if !self.takes_value(letter)? {
             return if letter == b'v' { Ok(Directive::Version) } else { Ok(Directive::Help) };
         }
-        let mut value = std::mem::take(&mut self.cluster);
+        let mut value = std::mem::take(&mut self.letters);
         if value.is_empty() {
             value = self.words.next().ok_or(Usage)?.into_vec();
         }

@@ -1,24 +1,25 @@
-//! What the operator said. Command line and config file are one grammar: both yield [`Directive`]s, and the caller
-//! applies each before it asks for the next, so that `-v -x` ends at the version and never sees the bad option.
+//! The command line and the config file. Both yield [`Directive`]s, and the caller applies each before it asks for the next, so that
+//! `-v -x` ends with the version and the bad option is never read.
 //!
-//! Nothing here prints, binds or looks anything up; only [`file::open`] touches the system. Which options and keys
-//! exist depends on [`Switches`], an argument, so that one build can test all faces.
+//! Nothing here prints, binds or looks anything up; only [`file::open`] calls the system. Which options and keys exist depends on
+//! [`Switches`], an argument, so that one build can test those of all.
 
 pub mod cli;
 pub mod file;
+mod keys;
 
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use ipnet::IpNet;
 
-/// Port of the tracker where none is named (as the original).
+/// The tracker's port by default (as the original).
 pub const TRACKER_PORT: u16 = 6969;
 
-/// Port of the live sync where none is named (as the original).
+/// The port of live sync by default (as the original).
 pub const LIVE_SYNC_PORT: u16 = 9696;
 
-/// What an access list means in this build.
+/// The kind of access list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccessList {
     /// Only torrents on the list are served: `-w`, `access.whitelist`.
@@ -43,20 +44,20 @@ pub struct Switches {
 }
 
 impl Switches {
-    /// The address bound to where none was named.
+    /// The address that is bound by default.
     pub fn any_address(&self) -> IpAddr {
         if self.v6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() }
     }
 }
 
-/// What a blessed address may do: a set.
+/// A set of what a blessed address may do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Permissions(u8);
 
 impl Permissions {
     /// Read statistics where these are restricted.
     pub const STATS: Self = Self(1);
-    /// Be believed about the addresses of others (`X-Forwarded-For`).
+    /// Name the addresses of its clients in `X-Forwarded-For`.
     pub const PROXY: Self = Self(2);
     /// Send live sync packets.
     pub const SYNC: Self = Self(4);
@@ -69,7 +70,7 @@ impl Permissions {
     }
 }
 
-/// The sockets that one directive asks for.
+/// The sockets that a directive opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
     /// HTTP only.
@@ -80,30 +81,30 @@ pub enum Transport {
     TcpAndUdp,
 }
 
-/// One thing that the operator asked for. Addresses are of either family: an IPv4-mapped IPv6 address is handed out as
-/// the IPv4 address it stands for, and whether the build can bind it is found out when it is bound.
+/// One thing that the operator asks for. Addresses are of either family: an IPv4-mapped IPv6 address becomes the IPv4 address that it
+/// stands for. Whether the build can bind an address is checked when it is bound.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Directive {
-    /// The address of the default sockets, and on the command line of the ports that follow (which carry it already).
+    /// The address of the default sockets. The ports that follow on the command line have it already.
     Address(IpAddr),
     /// Bind now.
     Bind(Transport, SocketAddr),
-    /// Bless an address (a network of one) or a network. In an IPv6 build always an IPv6 network.
+    /// Bless a network, or an address as a network of one. In builds for IPv6 it is always an IPv6 network.
     Bless(IpNet, Permissions),
     /// The directory to chroot to.
     RootDirectory(OsString),
     /// The user to become.
     User(OsString),
-    /// Where `GET /` is sent.
+    /// The URL that `GET /` redirects to.
     RedirectUrl(Vec<u8>),
-    /// The state file to read at the start.
+    /// The state file that is read at the start.
     StateFile(OsString),
     /// The access list file, relative to the root directory.
     AccessListFile(OsString),
     /// The path of the statistics, without its leading slash.
     StatsPath(Vec<u8>),
-    /// Worker threads for each UDP socket bound from here on; 0: the event loop itself. As large as the operator wrote
-    /// it: whoever starts threads has to cap it.
+    /// Worker threads for each UDP socket bound from here on; 0: the event loop itself. As large as the operator wrote it: the server
+    /// caps it.
     UdpWorkers(u32),
     /// The address and port of the live sync.
     LiveSyncListen(SocketAddr),

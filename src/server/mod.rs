@@ -10,8 +10,8 @@ mod http;
 
 mod udp;
 
-use crate::features::accesslist::Loader;
-use crate::features::livesync::Sockets as Cluster;
+use crate::access::Loader;
+use crate::cluster::Sockets as Cluster;
 use crate::limits::{ACCEPT_PAUSE, CLOSES_A_TURN, EVENTS_A_TURN, REQUEST_MAX};
 use crate::sys::clock::Clock;
 use crate::sys::failure::Failure;
@@ -86,7 +86,7 @@ pub struct Server<const N: usize> {
     signals: Signals,
     poller: Poller,
     tracker: Tracker<N>,
-    loader: Loader,
+    loader: Option<Loader>,
     listeners: Vec<OwnedFd>,
     /// Until when no connections are accepted, for want of descriptors.
     accepting_from: Option<Duration>,
@@ -112,7 +112,7 @@ impl<const N: usize> Server<N> {
         signals: Signals,
         sockets: Sockets,
         tracker: Tracker<N>,
-        loader: Loader,
+        loader: Option<Loader>,
         log: Option<SystemLog>,
     ) -> Result<Self, Failure> {
         let mut poller = Poller::new(EVENTS_A_TURN).map_err(Failure::of("making a set of descriptors to wait for"))?;
@@ -122,8 +122,8 @@ impl<const N: usize> Server<N> {
             poller.add(descriptor, token.to_bits(), Interest::READ).map_err(Failure::of("waiting for a descriptor"))
         };
         watch(signals.as_fd(), Token::Signals)?;
-        if let Some(waker) = loader.waker() {
-            watch(waker, Token::Loader)?;
+        if let Some(loader) = &loader {
+            watch(loader.waker(), Token::Loader)?;
         }
         for (index, listener) in sockets.listeners.iter().enumerate() {
             watch(listener.as_fd(), Token::Listener(index))?;
@@ -136,7 +136,7 @@ impl<const N: usize> Server<N> {
             watch(compressor.waker().as_fd(), Token::Compressor)?;
         }
         if let Some(cluster) = &sockets.cluster {
-            watch(cluster.ears(), Token::Cluster)?;
+            watch(cluster.receiver(), Token::Cluster)?;
         }
         signals.defer();
         Ok(Server {
@@ -188,13 +188,17 @@ impl<const N: usize> Server<N> {
                     while let Some(signal) = self.signals.take() {
                         match signal {
                             Signal::Interrupt | Signal::Terminate => return Ok(Some(signal)),
-                            Signal::Hangup => self.loader.reload(),
+                            Signal::Hangup => self.loader.iter_mut().for_each(Loader::reload),
                         }
                     }
                 }
                 Token::Cluster => served += self.hear_cluster(now),
                 Token::Udp(index) => served += self.udp.serve(index, now, &mut self.tracker),
-                Token::Loader => self.loader.exchange(self.tracker.access_list()),
+                Token::Loader => {
+                    if let Some(loader) = &mut self.loader {
+                        loader.install(self.tracker.access_list());
+                    }
+                }
                 Token::Workers => {
                     // theirs have gathered already
                     served.drained = false;

@@ -3,7 +3,7 @@
 
 use super::Start;
 use crate::config::AccessList;
-use crate::features::{ACCESSLIST, RESTRICT_STATS};
+use crate::features::{ACCESS_LIST, RESTRICT_STATS};
 use crate::sys::socket::local_address;
 use std::ffi::{OsStr, OsString};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -19,7 +19,7 @@ impl Start {
         [
             format!("opentracker {} listens on {}", env!("CARGO_PKG_VERSION"), listeners(&tcp, &udp)),
             self.identity(),
-            served(ACCESSLIST, self.access_list.as_deref()),
+            served(ACCESS_LIST, self.access_list.as_deref()),
             statistics(&tcp, &stats_path, RESTRICT_STATS),
             "Ctrl-C ends it\n".to_owned(),
         ]

@@ -1,6 +1,6 @@
-//! A short list of the largest counts among many that are shown one after the other.
+//! A short list of the largest counts among many that are offered one after the other.
 
-/// The `places` largest; of equals the ones offered first.
+/// The `places` largest counts, in descending order; of equal ones those offered first.
 #[derive(Debug)]
 pub(super) struct Best<T> {
     places: usize,
@@ -20,7 +20,7 @@ impl<T: Copy> Best<T> {
         &self.list
     }
 
-    /// Shows one more. Those that count nothing are left out.
+    /// Offers one more. A count of 0 is left out.
     pub(super) fn offer(&mut self, count: u32, what: T) {
         let full = self.list.len() >= self.places;
         if count == 0 || full && self.list.last().is_none_or(|(least, _)| *least >= count) {

@@ -16,7 +16,7 @@ pub enum HttpError {
     Compact,
     /// 402, full scrapes again too soon.
     NotModest,
-    /// 402; nothing is sold here, so it stays at nought.
+    /// 402: always 0, a counter of the original's that nothing increments.
     PaymentRequired,
     /// 403.
     AccessDenied,
@@ -51,7 +51,7 @@ pub struct Counters {
     pub tcp_scrapes: u64,
     /// Datagrams received that were not empty.
     pub udp_received: u64,
-    /// Connection ids given out.
+    /// Connect requests answered.
     pub udp_connects: u64,
     /// UDP announces answered, stopped and unauthorized ones included.
     pub udp_announces: u64,

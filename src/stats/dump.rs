@@ -1,25 +1,25 @@
-//! All torrents in one of the formats of a full scrape.
+//! Dumps: all torrents in one of the formats of a full scrape.
 
 use super::modes::Format;
 use crate::types::Counts;
 use crate::wire::bencode;
 use std::io::Write;
 
-/// What stands before the torrents.
+/// Appends what comes before the torrents.
 pub fn start(out: &mut Vec<u8>, format: Format) {
     if format == Format::Ben {
         out.extend_from_slice(bencode::SCRAPE_START);
     }
 }
 
-/// What stands behind them.
+/// Appends what comes after them.
 pub fn end(out: &mut Vec<u8>, format: Format) {
     if format == Format::Ben {
         out.extend_from_slice(bencode::SCRAPE_END);
     }
 }
 
-/// One torrent; `minute` is the one stored with it.
+/// Appends one torrent. `minute` is the one stored with it.
 pub fn torrent(out: &mut Vec<u8>, format: Format, info_hash: &[u8; 20], counts: Counts, minute: u32) {
     let Counts { seeders, leechers, downloaded } = counts;
     // writing to memory does not fail
@@ -60,7 +60,7 @@ fn digits(byte: u8, alphabet: &[u8; 16]) -> [u8; 2] {
     [alphabet[usize::from(byte >> 4)], alphabet[usize::from(byte & 15)]]
 }
 
-/// Bytes as pairs of upper-case hex digits.
+/// Appends bytes as pairs of upper-case hex digits.
 pub fn hex(out: &mut Vec<u8>, bytes: &[u8]) {
     bytes.iter().for_each(|byte| out.extend_from_slice(&digits(*byte, UPPER)));
 }

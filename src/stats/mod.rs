@@ -1,8 +1,8 @@
-//! What is counted, and the pages that operators and their plugins read.
+//! Counters, and the pages of the statistics, which people read and plugins parse.
 //!
-//! [`counters`] are kept by the tracker as it answers; [`modes`] knows what can be asked for; [`text`] makes the pages that
-//! counters alone are enough for; [`dump`], [`top`] and [`networks`] those that are shown every torrent or peer, and [`woodpeckers`] the one of networks that
-//! announce too often.
+//! [`counters`] are kept by the tracker as it answers. [`modes`] has the modes and formats that requests name. [`text`] makes the pages of
+//! counters alone; [`dump`], [`top`] and [`networks`] those of every torrent or peer; [`woodpeckers`] the one of networks that announce
+//! too often.
 
 mod best;
 pub mod counters;

@@ -1,4 +1,4 @@
-//! What can be asked of the statistics: modes, and the formats of dumps.
+//! What a request for statistics can ask for: modes, and the formats of dumps.
 
 use crate::wire::announce::value;
 use crate::wire::http::{Refusal, Version};
@@ -6,7 +6,7 @@ use crate::wire::query::{Context, Scanner, Token};
 
 /// The pages (`mode=`), by the original's names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each is named as it is asked for")]
+#[expect(missing_docs, reason = "each has the name of its mode")]
 pub enum Mode {
     Peer,
     Conn,
@@ -58,7 +58,7 @@ const MODES: &[(&[u8], Mode)] = &[
 ];
 
 impl Mode {
-    /// The version in the head of its page: what the original makes in another thread goes out as 1.0.
+    /// The version in the head of its page: 1.0 for those that the original makes in another thread.
     pub fn http_version(self) -> Version {
         match self {
             Mode::Peer | Mode::Torr | Mode::S24s | Mode::Top10 | Mode::Top100 | Mode::Everything => Version::Http10,
@@ -68,20 +68,20 @@ impl Mode {
     }
 }
 
-/// The forms that all torrents are dumped in (`format=`).
+/// The formats of dumps (`format=`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// Bencoded, as a scrape.
     Ben,
-    /// 28 bytes a torrent.
+    /// 28 bytes for each torrent: info hash, seeders, leechers, most significant byte first.
     Bin,
-    /// Hash, seeders, leechers as text.
+    /// A line for each torrent: `HASH:seeders:leechers`.
     Txt,
-    /// The same with downloads.
+    /// The same with `:downloads`.
     Txtp,
-    /// As txt with the hash percent-escaped.
+    /// As `txt` with the hash percent-escaped.
     Url,
-    /// What `-l` reads back; asked for by a mode of its own.
+    /// The lines of a state file, `HASH:minute:downloads`; it has a mode of its own and no `format=`.
     State,
 }
 
@@ -95,29 +95,29 @@ const FORMATS: &[(&[u8], Format)] = &[
 
 /// What a request for statistics asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Asked {
+pub struct Query {
     /// The page.
     pub mode: Mode,
-    /// The form, where the page is a dump.
+    /// The format, where the page is a dump.
     pub format: Format,
 }
 
-impl Asked {
+impl Query {
     /// Reads the parameters. Of repeated ones the last counts.
     ///
     /// # Errors
-    /// The answer to give to a request that is no good.
-    pub fn parse(scanner: &mut Scanner<'_>) -> Result<Asked, Refusal> {
-        let mut asked = Asked { mode: Mode::Peer, format: Format::Ben };
+    /// A parameter is malformed, or a mode or format unknown.
+    pub fn parse(scanner: &mut Scanner<'_>) -> Result<Query, Refusal> {
+        let mut query = Query { mode: Mode::Peer, format: Format::Ben };
         loop {
             let name = match scanner.token(Context::Name) {
-                Token::End => return Ok(asked),
+                Token::End => return Ok(query),
                 Token::Bad => return Err(Refusal::Parameter),
                 Token::Text(name) => name,
             };
             match scanner.text(&name) {
-                b"mode" => asked.mode = keyword(scanner, MODES)?,
-                b"format" => asked.format = keyword(scanner, FORMATS)?,
+                b"mode" => query.mode = keyword(scanner, MODES)?,
+                b"format" => query.format = keyword(scanner, FORMATS)?,
                 _ => scanner.skip_value(),
             }
         }
@@ -126,26 +126,26 @@ impl Asked {
 
 fn keyword<T: Copy>(scanner: &mut Scanner<'_>, words: &[(&[u8], T)]) -> Result<T, Refusal> {
     let range = value(scanner)?;
-    let said = scanner.text(&range);
-    words.iter().find(|(word, _)| *word == said).map(|(_, meaning)| *meaning).ok_or(Refusal::Parameter)
+    let value = scanner.text(&range);
+    words.iter().find(|(word, _)| *word == value).map(|(_, meaning)| *meaning).ok_or(Refusal::Parameter)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn asked(query: &str) -> Result<(Mode, Format), Refusal> {
+    fn parse(query: &str) -> Result<(Mode, Format), Refusal> {
         let mut bytes = format!("{query} HTTP/1.0\r\n\r\n").into_bytes();
-        Asked::parse(&mut Scanner::new(&mut bytes, 0)).map(|asked| (asked.mode, asked.format))
+        Query::parse(&mut Scanner::new(&mut bytes, 0)).map(|query| (query.mode, query.format))
     }
 
     #[test]
     fn modes_and_formats() {
-        assert_eq!(asked(""), Ok((Mode::Peer, Format::Ben)));
-        assert_eq!(asked("mode=torr&mode=top10"), Ok((Mode::Top10, Format::Ben)));
-        assert_eq!(asked("format=txt&x=1&mode=tpbs"), Ok((Mode::Tpbs, Format::Txt)));
+        assert_eq!(parse(""), Ok((Mode::Peer, Format::Ben)));
+        assert_eq!(parse("mode=torr&mode=top10"), Ok((Mode::Top10, Format::Ben)));
+        assert_eq!(parse("format=txt&x=1&mode=tpbs"), Ok((Mode::Tpbs, Format::Txt)));
         for bad in ["mode=", "mode", "mode=nope", "mode=Peer", "mode=tpbs&format=nope", "format=&mode=peer", "a^=1"] {
-            assert_eq!(asked(bad), Err(Refusal::Parameter), "{bad}");
+            assert_eq!(parse(bad), Err(Refusal::Parameter), "{bad}");
         }
     }
 }

@@ -1,8 +1,8 @@
-//! The networks that most peers come from.
+//! The networks with the most peers (`mode=s24s`).
 //!
-//! Peers come in the order of their torrents, so every network has to be counted until the last peer was shown. That there may be
-//! as many networks as peers must not cost memory without bound: only so many are counted at once, the first ones in the order of
-//! their addresses, and where there are more, all peers are shown again for those that come next.
+//! Peers come in the order of their torrents, so the count of a network is known only after the last peer. There may be as many networks
+//! as peers, and memory is bounded: a pass over all peers counts only so many networks, the lowest addresses first. Where there are
+//! more, another pass counts the next ones.
 
 use super::best::Best;
 use crate::address::to_ip;
@@ -20,30 +20,31 @@ pub(super) fn narrow<const N: usize>(address: &[u8; N]) -> [u8; N] {
     network(address, widths(N).0)
 }
 
-/// How far the picking has come.
+/// How far the selection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Picked {
-    /// There are more networks to look at.
-    Some,
-    /// All that were counted have been looked at, but there are others: all peers have to be shown again.
-    Pass,
-    /// That was all.
-    All,
+pub enum Selection {
+    /// Counted networks are left to select from.
+    Unfinished,
+    /// This pass is over, and there are networks that it did not count: all peers have to be counted again.
+    NextPass,
+    /// The page is complete.
+    Done,
 }
 
-/// Counts peers by network: first each peer is shown, then the busiest networks are picked in slices.
+/// Counts peers by network: first each peer is counted, then the busiest networks are selected in slices.
 #[derive(Debug)]
 pub struct Networks<const N: usize> {
-    /// In order and growing without a pause, which a hash table does not.
+    /// An ordered map: it grows without the pauses of a hash table.
     counted: BTreeMap<[u8; N], u32>,
-    /// The networks counted in this pass are those from here on,
+    /// The lowest network that this pass counts.
     from: [u8; N],
-    /// and below this one, if there is a limit.
+    /// The network that this pass counts up to, exclusive. `None`: all.
     below: Option<[u8; N]>,
-    /// How many are counted in a pass.
-    at_once: usize,
+    /// How many networks a pass counts.
+    per_pass: usize,
     narrow: Best<[u8; N]>,
     wide: Best<[u8; N]>,
+    /// The wider network that is being summed up, and its peers so far.
     widening: ([u8; N], u32),
 }
 
@@ -54,12 +55,12 @@ impl<const N: usize> Default for Networks<N> {
 }
 
 impl<const N: usize> Networks<N> {
-    fn counting(at_once: usize) -> Self {
+    fn counting(per_pass: usize) -> Self {
         Networks {
             counted: BTreeMap::new(),
             from: [0; N],
             below: None,
-            at_once,
+            per_pass,
             narrow: Best::new(NETWORKS_LISTED),
             wide: Best::new(NETWORKS_LISTED),
             widening: ([0; N], 0),
@@ -74,19 +75,19 @@ impl<const N: usize> Networks<N> {
     }
 
     /// Counts one peer.
-    pub fn peer(&mut self, address: &[u8; N]) {
+    pub fn count(&mut self, address: &[u8; N]) {
         let network = narrow(address);
         if network < self.from || self.below.is_some_and(|below| network >= below) {
             return;
         }
         *self.counted.entry(network).or_default() += 1;
-        if self.counted.len() > self.at_once {
+        if self.counted.len() > self.per_pass {
             self.below = self.counted.pop_last().map(|(last, _)| last);
         }
     }
 
-    /// Looks at some more of the networks counted, and forgets them.
-    pub fn pick(&mut self, networks: usize) -> Picked {
+    /// Selects from so many of the counted networks, and forgets these.
+    pub fn select(&mut self, networks: usize) -> Selection {
         for _ in 0..networks {
             let Some((address, count)) = self.counted.pop_first() else { return self.end_pass() };
             self.narrow.offer(count, address);
@@ -98,35 +99,35 @@ impl<const N: usize> Networks<N> {
                 self.widening = (wide, count);
             }
         }
-        Picked::Some
+        Selection::Unfinished
     }
 
-    fn end_pass(&mut self) -> Picked {
+    fn end_pass(&mut self) -> Selection {
         match self.below.take() {
             Some(below) => {
                 self.from = below;
-                Picked::Pass
+                Selection::NextPass
             }
             None => {
                 self.wide.offer(self.widening.1, self.widening.0);
-                Picked::All
+                Selection::Done
             }
         }
     }
 
-    /// Forgets some of the networks counted; true when none are left.
+    /// Forgets so many of the counted networks. Returns whether none are left.
     pub fn discard(&mut self, networks: usize) -> bool {
         (0..networks).any(|_| self.counted.pop_first().is_none())
     }
 
-    /// The page.
+    /// Writes the page.
     pub fn write(&self, out: &mut Vec<u8>) {
         write_table(out, widths(N).0, &self.narrow);
         write_table(out, widths(N).1, &self.wide);
     }
 }
 
-/// A table of the busiest networks of the narrower kind.
+/// Writes a table of narrower networks.
 pub(super) fn write_narrow<const N: usize>(out: &mut Vec<u8>, best: &Best<[u8; N]>) {
     write_table(out, widths(N).0, best);
 }
@@ -161,13 +162,14 @@ mod tests {
         page_counting(NETWORKS_COUNTED, peers)
     }
 
-    fn page_counting<const N: usize>(at_once: usize, peers: &[[u8; N]]) -> String {
-        let mut networks = Networks::counting(at_once);
+    fn page_counting<const N: usize>(per_pass: usize, peers: &[[u8; N]]) -> String {
+        let mut networks = Networks::counting(per_pass);
         loop {
-            peers.iter().for_each(|peer| networks.peer(peer));
-            assert!(networks.counted.len() <= at_once);
-            let picked = (0..).map(|_| networks.pick(2)).find(|picked| *picked != Picked::Some).unwrap();
-            if picked == Picked::All {
+            peers.iter().for_each(|peer| networks.count(peer));
+            assert!(networks.counted.len() <= per_pass);
+            let selection =
+                (0..).map(|_| networks.select(2)).find(|selection| *selection != Selection::Unfinished).unwrap();
+            if selection == Selection::Done {
                 break;
             }
         }
@@ -197,8 +199,8 @@ mod tests {
         peers.extend_from_slice(&peers.clone()[..100]);
         let whole = page(&peers);
         assert_eq!(whole.lines().count(), 2 * (128 + 2));
-        for at_once in [1, 7, 500, 10_000] {
-            assert_eq!(page_counting(at_once, &peers), whole, "{at_once} at once");
+        for per_pass in [1, 7, 500, 10_000] {
+            assert_eq!(page_counting(per_pass, &peers), whole, "{per_pass} in a pass");
         }
     }
 

@@ -1,12 +1,12 @@
-//! The pages that are made of counters alone. People parse them, so every byte is the original's.
+//! The pages that are made of counters alone. Programs parse them, so every byte is the original's.
 
 use super::counters::Counters;
 use std::io::Write;
 
-/// What is shown besides the counters.
+/// What the pages show besides the counters.
 #[derive(Clone, Copy, Debug)]
 pub struct Overview<'a> {
-    /// Torrents known.
+    /// Torrents.
     pub torrents: u64,
     /// Peers in all swarms.
     pub peers: u64,
@@ -14,7 +14,7 @@ pub struct Overview<'a> {
     pub seeders: u64,
     /// Seconds since the start.
     pub uptime: u64,
-    /// The random number that this process goes by.
+    /// The random id of this process.
     pub tracker_id: u32,
     /// Name, version and switches, a line each.
     pub version: &'a str,
@@ -55,7 +55,7 @@ pub fn scrapes(out: &mut Vec<u8>, now: &Overview<'_>, counted: &Counters) {
     mrtg(out, counted.tcp_scrapes, counted.udp_scrapes, now, &name);
 }
 
-/// `fscr`: the original never counts its full scrapes, so this always shows noughts.
+/// `fscr`: the original never counts its full scrapes, so this always shows 0.
 pub fn full_scrapes(out: &mut Vec<u8>, now: &Overview<'_>) {
     mrtg(out, 0, 0, now, "opentracker full scrape stats, 0 conns/s :: 0 bytes/s.");
 }

@@ -5,7 +5,7 @@ use super::dump::hex;
 use crate::types::Counts;
 use std::io::Write;
 
-/// A page of the largest swarms. Torrents are shown to it in ascending order of their info hashes.
+/// A page of the largest swarms. Torrents are offered in ascending order of their info hashes.
 #[derive(Debug)]
 pub struct Top {
     peers: Best<[u8; 20]>,
@@ -13,18 +13,18 @@ pub struct Top {
 }
 
 impl Top {
-    /// A page with that many places in each of its two lists.
+    /// A page with so many places in each of its two lists.
     pub fn new(places: usize) -> Top {
         Top { peers: Best::new(places), seeders: Best::new(places) }
     }
 
-    /// Looks at one torrent.
-    pub fn torrent(&mut self, info_hash: &[u8; 20], counts: Counts) {
+    /// Offers one torrent.
+    pub fn offer(&mut self, info_hash: &[u8; 20], counts: Counts) {
         self.peers.offer(counts.seeders.saturating_add(counts.leechers), *info_hash);
         self.seeders.offer(counts.seeders, *info_hash);
     }
 
-    /// The page.
+    /// Writes the page.
     pub fn write(&self, out: &mut Vec<u8>) {
         for (best, what) in [(&self.peers, "peers"), (&self.seeders, "seeds")] {
             // writing to memory does not fail
@@ -48,8 +48,8 @@ mod tests {
         let mut out = Vec::new();
         top.write(&mut out);
         assert_eq!(out, b"Top 10 torrents by peers:\nTop 10 torrents by seeds:\n");
-        top.torrent(&[0x1a; 20], Counts { seeders: 0, leechers: 1, downloaded: 7 });
-        top.torrent(&[0x2b; 20], Counts { seeders: 2, leechers: 1, downloaded: 0 });
+        top.offer(&[0x1a; 20], Counts { seeders: 0, leechers: 1, downloaded: 7 });
+        top.offer(&[0x2b; 20], Counts { seeders: 2, leechers: 1, downloaded: 0 });
         out.clear();
         top.write(&mut out);
         let (a, b) = ("1A".repeat(20), "2B".repeat(20));

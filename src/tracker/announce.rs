@@ -1,16 +1,17 @@
 //! The rule for announces: one for HTTP, UDP and the other trackers of a cluster.
 //!
-//! The order of its steps is the interface. The announce is counted. A peer that stops leaves, whatever the access list says. The
-//! list is asked. The swarm is updated, and the change counted, observed and reported to the cluster. Last, peers are chosen for
-//! the reply. Where memory is short, a new peer is answered and reported as ever, but not stored.
+//! Clients and statistics depend on the order of its steps. The announce is counted. A peer that stops leaves, whatever the access
+//! list says. The list is checked. The swarm is updated, and the change counted, observed and reported to the cluster. Last, peers are
+//! chosen for the reply. Where memory is short, a new peer is answered and reported as usual, but not stored.
 
 use super::Tracker;
-use crate::features::livesync::Outbox;
+use crate::cluster::Outbox;
+use crate::cluster::packet::Record;
+use crate::features::SYNC_LIVE;
 use crate::limits::LIVESYNC_RENEWAL_MINUTES;
 use crate::stats::counters::Counters;
 use crate::swarm::{self, Announced, Endpoint, PeerStatus};
 use crate::types::{Announce, Counts, InfoHash, Now};
-use crate::wire::livesync::Record;
 
 /// The way by which an announce came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +20,7 @@ pub(super) enum Origin {
     Http,
     /// A client, over UDP.
     Udp,
-    /// Another tracker of the cluster. Nobody is answered, and nothing is reported back to the cluster.
+    /// Another tracker of the cluster. There is no reply, and nothing is reported back to the cluster.
     Cluster,
 }
 
@@ -60,12 +61,12 @@ impl<const N: usize> Tracker<N> {
         }
         if said.stopped {
             let counts = self.swarms.stop(info_hash, &peer).map(|(_, counts)| counts).unwrap_or_default();
-            if origin != Origin::Cluster {
+            if SYNC_LIVE && origin != Origin::Cluster {
                 report_stop(&mut self.outbox, info_hash, &peer, said.seeding);
             }
             return Outcome::Stopped(counts);
         }
-        if !self.access_list.allows(&info_hash.0) {
+        if !self.access_list.allows(info_hash) {
             return Outcome::Forbidden;
         }
         let what = swarm::PeerState { seeding: said.seeding, completed: said.completed };
@@ -76,7 +77,9 @@ impl<const N: usize> Tracker<N> {
             return Outcome::Joined { counts, peers: 0 };
         }
         self.observers.announced(now, address, info_hash, said.peer_id, &change);
-        report_announce(&mut self.outbox, info_hash, &peer, what, &change);
+        if SYNC_LIVE {
+            report_announce(&mut self.outbox, info_hash, &peer, what, &change);
+        }
         Outcome::Joined { counts, peers: torrent.choose(said.numwant, &mut self.random, room) }
     }
 }
@@ -91,8 +94,8 @@ fn count(counters: &mut Counters, change: &Announced) {
     }
 }
 
-/// Reports an announce to the cluster, if it is news there: a new peer, a completed download, or a peer that was not reported for a
-/// while.
+/// Reports an announce to the cluster if it is news there: a new peer, a completed download, or a known peer that did not announce
+/// for more than [`LIVESYNC_RENEWAL_MINUTES`].
 fn report_announce<const N: usize>(
     outbox: &mut Outbox<N>,
     info_hash: &InfoHash,
@@ -100,19 +103,19 @@ fn report_announce<const N: usize>(
     what: swarm::PeerState,
     change: &Announced,
 ) {
-    let news = match change.peer {
+    let is_news = match change.peer {
         PeerStatus::New | PeerStatus::NotStored => true,
         PeerStatus::Known { minutes_ago } => minutes_ago > LIVESYNC_RENEWAL_MINUTES || change.newly_completed,
     };
-    if news {
+    if is_news {
         let completed = what.completed && what.seeding;
-        outbox.tell(&Record { completed, ..record(info_hash, peer, what.seeding) });
+        outbox.push(&Record { completed, ..record(info_hash, peer, what.seeding) });
     }
 }
 
 /// Reports to the cluster that a peer leaves. The others may know it even where this tracker does not.
 fn report_stop<const N: usize>(outbox: &mut Outbox<N>, info_hash: &InfoHash, peer: &Endpoint<N>, seeding: bool) {
-    outbox.tell(&Record { stopped: true, ..record(info_hash, peer, seeding) });
+    outbox.push(&Record { stopped: true, ..record(info_hash, peer, seeding) });
 }
 
 fn record<const N: usize>(info_hash: &InfoHash, peer: &Endpoint<N>, seeding: bool) -> Record<N> {
@@ -122,10 +125,9 @@ fn record<const N: usize>(info_hash: &InfoHash, peer: &Endpoint<N>, seeding: boo
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::features::SWITCHES;
-    use crate::features::accesslist::List;
+    use crate::access::List;
+    use crate::cluster::packet::records;
     use crate::tracker::Settings;
-    use crate::wire::livesync::records;
     use std::time::Duration;
 
     const ORIGINS: [Origin; 3] = [Origin::Http, Origin::Udp, Origin::Cluster];
@@ -138,7 +140,7 @@ mod tests {
 
     fn tracker() -> Tracker<4> {
         let mut tracker = Tracker::new(Settings::default(), [1, 2]);
-        *tracker.access_list() = List::serving([SERVED.0]);
+        *tracker.access_list() = List::serving([SERVED]);
         tracker
     }
 
@@ -171,7 +173,7 @@ mod tests {
             let peers = if origin == Origin::Cluster { 0 } else { 6 * (n + 1) };
             let counts = Counts { leechers: n as u32 + 1, ..Counts::default() };
             assert_eq!(outcome, Outcome::Joined { counts, peers }, "{origin:?}");
-            assert_eq!(reported.len(), usize::from(origin != Origin::Cluster && SWITCHES.sync_live), "{origin:?}");
+            assert_eq!(reported.len(), usize::from(origin != Origin::Cluster && SYNC_LIVE), "{origin:?}");
         }
         assert_eq!((tracker.counters.tcp_announces, tracker.counters.udp_announces), (1, 1));
     }
@@ -194,7 +196,7 @@ mod tests {
             for n in 4..7 {
                 let (outcome, reported) = apply(&mut tracker, origin, n, &announce(SERVED));
                 assert_eq!(counts(outcome), stored as u32 + 1);
-                assert_eq!(reported.len(), usize::from(origin != Origin::Cluster && SWITCHES.sync_live));
+                assert_eq!(reported.len(), usize::from(origin != Origin::Cluster && SYNC_LIVE));
             }
             assert_eq!(counts(apply(&mut tracker, origin, 1, &announce(SERVED)).0), stored as u32);
             assert_eq!(tracker.swarms().totals().peers, stored);
@@ -213,7 +215,7 @@ mod tests {
             let stopped = Announce { stopped: true, ..announce(info_hash) };
             let (outcome, reported) = apply(&mut tracker, origin, 1, &stopped);
             assert_eq!(outcome, Outcome::Stopped(Counts::default()));
-            assert_eq!(reported.len(), usize::from(origin != Origin::Cluster && SWITCHES.sync_live));
+            assert_eq!(reported.len(), usize::from(origin != Origin::Cluster && SYNC_LIVE));
             assert!(reported.iter().all(|record| record.stopped && record.info_hash == info_hash.0));
         }
     }
@@ -232,9 +234,8 @@ mod tests {
             reported.len()
         };
         let known = |minutes_ago| PeerStatus::Known { minutes_ago };
-        let news = usize::from(SWITCHES.sync_live);
-        assert_eq!(reported(PeerStatus::New, false), news);
+        assert_eq!(reported(PeerStatus::New, false), 1);
         assert_eq!([reported(known(0), false), reported(known(10), false)], [0, 0]);
-        assert_eq!([reported(known(11), false), reported(known(44), false), reported(known(0), true)], [news; 3]);
+        assert_eq!([reported(known(11), false), reported(known(44), false), reported(known(0), true)], [1; 3]);
     }
 }

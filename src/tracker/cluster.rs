@@ -2,9 +2,9 @@
 
 use super::announce::Origin;
 use super::{Now, Tracker};
+use crate::cluster::packet::records;
 use crate::config::Permissions;
 use crate::types::{Announce, InfoHash};
-use crate::wire::livesync::records;
 
 impl<const N: usize> Tracker<N> {
     /// Applies the announces in a packet of another tracker, and returns how many there were: none where the sender is not blessed
@@ -35,11 +35,11 @@ impl<const N: usize> Tracker<N> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::List;
     use crate::address::from_ip;
-    use crate::features::accesslist::List;
+    use crate::cluster::packet::{Record, head};
     use crate::tracker::Settings;
     use crate::types::Counts;
-    use crate::wire::livesync::{Record, head};
     use std::net::IpAddr;
     use std::time::Duration;
 
@@ -53,7 +53,7 @@ mod tests {
     fn tracker<const N: usize>() -> Tracker<N> {
         let settings = Settings { redirect_url: None, stats_path: Vec::new(), version: String::new() };
         let mut tracker = Tracker::new(settings, [1, 2]);
-        *tracker.access_list() = List::serving([HASH.0]);
+        *tracker.access_list() = List::serving([HASH]);
         let node = if N == 4 { "10.0.0.2/32" } else { "::ffff:10.0.0.2/128" };
         let reader = if N == 4 { "10.0.0.3/32" } else { "::ffff:10.0.0.3/128" };
         tracker.bless(vec![

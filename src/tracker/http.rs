@@ -1,4 +1,4 @@
-//! HTTP requests and their answers.
+//! HTTP requests: which rule a path leads to, and the replies that are made at once.
 
 use super::announce::{Origin, Outcome};
 use super::pages::Page;
@@ -12,35 +12,35 @@ use crate::wire::bencode;
 use crate::wire::http::{self, Refusal, Version};
 use crate::wire::query::{Context, Scanner, Token};
 
-/// What becomes of a request.
+/// The answer to a request.
 pub enum Answer<const N: usize> {
-    /// The whole reply has been written, in this version. A connection can stay behind one of 1.1; the others close it.
+    /// The whole reply has been written, in this version. A connection can stay open after a reply of 1.1; others close it.
     Whole(Version),
-    /// The reply is made in slices.
+    /// The reply is a page that is made in slices.
     InSlices(Box<Page<N>>),
 }
 
-/// What a good request is answered with.
+/// What a request that is not refused is answered with.
 pub(super) enum Content<const N: usize> {
-    /// The body put together.
+    /// The body that has been written.
     Body(Version),
     /// A body that is made in slices.
     Slices(Page<N>),
-    /// The page that is somewhere else.
-    Elsewhere,
+    /// A redirection, for the empty path.
+    Redirect,
 }
 
 pub(super) type Answered<const N: usize> = Result<Content<N>, Refusal>;
 
 impl<const N: usize> Tracker<N> {
-    /// Answers one request, given from its first byte to the end of its head at least; it is decoded in place. The reply is
-    /// appended to `out`, unless it is made in slices.
+    /// Answers one request. `request` starts at its first byte and reaches to the end of its head at least; it is decoded in place. The
+    /// reply is appended to `out`, unless it is made in slices.
     pub fn handle_http(&mut self, now: Now, from: &[u8; N], request: &mut [u8], out: &mut Vec<u8>) -> Answer<N> {
         self.body.clear();
         if features::FULLLOG_NETWORKS {
-            // a connection that stays may have brought the next requests along
+            // on a connection that stays open the next requests may follow
             let end = if features::KEEPALIVE { http::head_end(request, 0) } else { None };
-            self.log.note(now.unix, from, request.get(..end.unwrap_or(request.len())).unwrap_or_default());
+            self.log.log(now.unix, from, request.get(..end.unwrap_or(request.len())).unwrap_or_default());
         }
         match self.route(now, from, request) {
             Ok(Content::Body(version)) => {
@@ -49,13 +49,13 @@ impl<const N: usize> Tracker<N> {
                 return Answer::Whole(version);
             }
             Ok(Content::Slices(page)) => return Answer::InSlices(Box::new(page)),
-            Ok(Content::Elsewhere) => self.redirect(out),
+            Ok(Content::Redirect) => self.redirect(out),
             Err(refusal) => self.refuse(refusal, out),
         }
         Answer::Whole(Version::Http10)
     }
 
-    /// Refuses a request that is longer than what is collected, or that there is no memory for.
+    /// Refuses a request that is too long, or that there is no memory for, with 500.
     pub fn refuse_internal(&mut self, out: &mut Vec<u8>) {
         self.refuse(Refusal::Internal, out);
     }
@@ -76,9 +76,9 @@ impl<const N: usize> Tracker<N> {
     }
 
     fn route(&mut self, now: Now, from: &[u8; N], request: &mut [u8]) -> Answered<N> {
-        // before decoding: what is decoded could look like a header
+        // before decoding: decoded bytes could look like a header
         let peer = if features::IP_FROM_PROXY { self.behind_proxy(from, request) } else { *from };
-        // both: everybody comes through a proxy's address, and anybody may name another's
+        // both: all clients of a proxy share its address, and any client can name another one's
         let lognet =
             features::FULLLOG_NETWORKS && self.allows(from, Permissions::ALL) && self.allows(&peer, Permissions::ALL);
         let start = http::path_start(request)?;
@@ -86,7 +86,7 @@ impl<const N: usize> Tracker<N> {
         let mut scanner = Scanner::new(request, start);
         let path = match scanner.token(Context::Path) {
             Token::Text(path) => path,
-            Token::End => return Ok(Content::Elsewhere),
+            Token::End => return Ok(Content::Redirect),
             Token::Bad => return Err(Refusal::NotFound),
         };
         match scanner.text(&path) {
@@ -103,7 +103,7 @@ impl<const N: usize> Tracker<N> {
         }
     }
 
-    /// Whom a request comes from: where a blessed proxy passed it on, the first address that it names.
+    /// The client's address: the first one in `X-Forwarded-For`, if the sender is a blessed proxy.
     fn behind_proxy(&self, from: &[u8; N], head: &[u8]) -> [u8; N] {
         let named = http::header(head, b"x-forwarded-for").filter(|_| self.allows(from, Permissions::PROXY));
         named.and_then(read_storable).unwrap_or(*from)
@@ -116,7 +116,7 @@ impl<const N: usize> Tracker<N> {
         let extras = Extras { ip: features::IP_FROM_QUERY_STRING, lognet };
         let said = Parameters::parse(scanner, extras)?;
         if let Some(network) = said.lognet {
-            self.body.extend_from_slice(self.log.follow(scanner.text(&network))?);
+            self.body.extend_from_slice(self.log.choose(scanner.text(&network))?);
             return Ok(Content::Body(Version::Http11));
         }
         if features::LOG_NUMWANT {

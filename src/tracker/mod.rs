@@ -1,9 +1,9 @@
-//! The rules: what a request is answered with.
+//! The rules: what a request does, and what it is answered with.
 //!
 //! The tracker owns the swarms, the counters and everything else that requests can change. It does no I/O and reads no clock: a
-//! request comes in as bytes with the time and the address it came from, and an answer goes out as bytes. `udp` answers datagrams,
-//! [`http`] whole request heads, `cluster` packets of other trackers; `announce` is the rule that all three share. [`pages`] makes in
-//! slices what looks at every torrent.
+//! request comes in as bytes with the time and the sender's address, and is answered with bytes. `udp` answers datagrams, [`http`]
+//! whole request heads; `cluster` takes the packets of other trackers. `announce` is the rule that all three share. [`pages`] makes in
+//! slices what takes a walk over every torrent.
 
 mod announce;
 mod cluster;
@@ -20,10 +20,10 @@ mod statistics;
 mod tests;
 mod udp;
 
+use crate::access::List;
 use crate::address::to_ip;
+use crate::cluster::Outbox;
 use crate::config::Permissions;
-use crate::features::accesslist::List;
-use crate::features::livesync::Outbox;
 use crate::limits::{NUMWANT_MAX, WALK_INTERVAL, WALK_PACE, WALK_SLICE};
 use crate::stats::counters::Counters;
 use crate::swarm::{Endpoint, Random, Swarms};
@@ -36,10 +36,10 @@ use observers::Observers;
 use request_log::RequestLog;
 use std::time::Duration;
 
-/// What the operator decided of the answers.
+/// What the operator has set about the answers.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// Where `/` sends browsers, if anywhere.
+    /// The URL that `/` redirects to, if any.
     pub redirect_url: Option<Vec<u8>>,
     /// The path of the statistics, without its slash.
     pub stats_path: Vec<u8>,
@@ -58,24 +58,24 @@ pub struct Tracker<const N: usize> {
     random: Random,
     connection_ids: ConnectionIds,
     id: u32,
-    /// Who may do what others may not.
+    /// The networks that are allowed more than others.
     blessings: Vec<(IpNet, Permissions)>,
-    /// What the other trackers of the cluster are to be told.
+    /// What waits to be sent to the other trackers of the cluster.
     outbox: Outbox<N>,
     /// Which torrents are served.
     access_list: List,
-    /// When the walk over all torrents began, or begins that is to come,
+    /// When the current walk over all torrents began, or the next one begins, in time since the start.
     walk_start: Duration,
-    /// and when its next step is due.
+    /// When the next step of the walk is due, in time since the start.
     walk_step: Duration,
-    /// The bodies of HTTP replies are put together here, so that no reply needs memory of its own.
+    /// The body of the HTTP reply that is being made: kept, so that no reply has to allocate.
     body: Vec<u8>,
-    /// The peers chosen for an HTTP reply: room for as many as the largest has.
+    /// The peers chosen for an HTTP reply, as many as the largest reply has.
     peers: Box<[u8]>,
 }
 
 impl<const N: usize> Tracker<N> {
-    /// A tracker that knows no torrents. The seed is for everything that only has to be spread evenly.
+    /// A tracker without torrents. The seed is for random numbers that need not be secret.
     pub fn new(settings: Settings, seed: [u64; 2]) -> Self {
         let mut random = Random::new(seed);
         let id = random.next_u64() as u32;
@@ -99,22 +99,22 @@ impl<const N: usize> Tracker<N> {
         }
     }
 
-    /// Allows these networks more than others.
+    /// Sets the networks that are allowed more than others.
     pub fn bless(&mut self, blessings: Vec<(IpNet, Permissions)>) {
         self.blessings = blessings;
     }
 
     fn allows(&self, address: &[u8; N], wanted: Permissions) -> bool {
         let address = to_ip(address);
-        self.blessings.iter().any(|(network, given)| network.contains(&address) && given.contains(wanted))
+        self.blessings.iter().any(|(network, permitted)| network.contains(&address) && permitted.contains(wanted))
     }
 
-    /// What the other trackers of the cluster are to be told.
+    /// What waits to be sent to the other trackers of the cluster.
     pub fn outbox(&mut self) -> &mut Outbox<N> {
         &mut self.outbox
     }
 
-    /// The list that decides which torrents are served. Those that a new one forbids stay until their peers have left.
+    /// The list that decides which torrents are served. Torrents that a new list forbids stay until their peers have expired.
     pub fn access_list(&mut self) -> &mut List {
         &mut self.access_list
     }
@@ -124,7 +124,7 @@ impl<const N: usize> Tracker<N> {
         &self.swarms
     }
 
-    /// Those who are told of announces.
+    /// What else is done with announces.
     pub fn observers(&mut self) -> &mut Observers<N> {
         &mut self.observers
     }
@@ -135,17 +135,17 @@ impl<const N: usize> Tracker<N> {
     }
 
     /// Sets how many bytes the state may hold. Where it would hold more, or the system refuses memory, new peers are answered but not
-    /// stored: the others are served on, and as peers leave there is room again.
+    /// stored. The others are served as usual, and as peers leave there is room again.
     pub fn set_memory_ceiling(&mut self, bytes: usize) {
         self.swarms.set_ceiling(bytes);
     }
 
-    /// Takes a bounded step, when one is due, of the walk over all torrents in which peers and torrents leave. Tells when to call
-    /// again, in time since the start.
+    /// If it is due, takes a bounded step of the walk over all torrents in which peers and torrents expire. Returns when the next step
+    /// is due, in time since the start.
     pub fn expire(&mut self, now: Now) -> Duration {
         if now.up >= self.walk_step {
             self.walk_step = now.up + WALK_PACE;
-            self.observers.tend(now);
+            self.observers.expire_step(now);
             if self.swarms.expire(now.minute(), WALK_SLICE) {
                 self.walk_start = now.up.max(self.walk_start + WALK_INTERVAL);
                 self.walk_step = self.walk_start;

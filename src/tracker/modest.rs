@@ -1,10 +1,10 @@
-//! One full scrape in a while for each address (`modest-fullscrapes`).
+//! One full scrape in five minutes for each address (`modest-fullscrapes`).
 
 use crate::limits::{MODEST_ADDRESSES, MODEST_INTERVAL};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-/// Expired addresses forgotten at each request: more than one, so that they do not heap up.
+/// Expired addresses forgotten at each request: more than one, so that they do not accumulate.
 const FORGOTTEN_AT_ONCE: usize = 4;
 
 /// When each address had its last full scrape.
@@ -16,7 +16,7 @@ pub(super) struct Modest<const N: usize> {
 }
 
 impl<const N: usize> Modest<N> {
-    /// Whether an address may have a full scrape now; then its time begins anew. A refusal changes nothing.
+    /// Whether an address may have a full scrape now. If so, its interval starts again; a refusal changes nothing.
     pub(super) fn allows(&mut self, up: Duration, from: &[u8; N]) -> bool {
         for _ in 0..FORGOTTEN_AT_ONCE {
             let oldest = self.order.front().and_then(|oldest| self.served.get(oldest));

@@ -1,4 +1,4 @@
-//! What is done with announces besides answering them, in builds that want it.
+//! What is done with announces besides answering them, in builds with `spot-woodpecker` or `syslogs`.
 
 use super::Now;
 use crate::features::{SPOT_WOODPECKER, SYSLOGS};
@@ -10,38 +10,39 @@ use std::collections::VecDeque;
 /// A completed download, for the system's log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Completion<const N: usize> {
-    /// When, in seconds since the epoch.
+    /// The time, in seconds since the epoch.
     pub unix: u64,
-    /// Which torrent.
+    /// The torrent.
     pub info_hash: [u8; 20],
-    /// How the client calls itself; not known of UDP clients (as the original).
+    /// The client's peer id; `None` for UDP clients (as the original).
     pub peer_id: Option<[u8; 20]>,
-    /// Where the peer is.
+    /// The peer's address.
     pub address: [u8; N],
 }
 
-/// Those who are told of every announce.
+/// The observers of announces.
 #[derive(Debug, Default)]
 pub struct Observers<const N: usize> {
     pub(super) woodpeckers: Woodpeckers<N>,
     completions: VecDeque<Completion<N>>,
+    /// Completions dropped because the queue was full.
     missed: u64,
 }
 
 impl<const N: usize> Observers<N> {
-    /// Tells them of an announce and what it changed.
+    /// Observes an announce and what it changed.
     pub(super) fn announced(
         &mut self,
         now: Now,
         address: &[u8; N],
         info_hash: &InfoHash,
         peer_id: Option<[u8; 20]>,
-        announced: &Announced,
+        change: &Announced,
     ) {
-        if let (true, PeerStatus::Known { minutes_ago }) = (SPOT_WOODPECKER, announced.peer) {
-            self.woodpeckers.hear(now.up, address, minutes_ago);
+        if let (true, PeerStatus::Known { minutes_ago }) = (SPOT_WOODPECKER, change.peer) {
+            self.woodpeckers.count(now.up, address, minutes_ago);
         }
-        if SYSLOGS && announced.newly_completed {
+        if SYSLOGS && change.newly_completed {
             self.completed(Completion { unix: now.unix, info_hash: info_hash.0, peer_id, address: *address });
         }
     }
@@ -54,25 +55,25 @@ impl<const N: usize> Observers<N> {
         }
     }
 
-    /// Whether there are downloads that the log was not told of.
+    /// Whether completed downloads wait to be logged.
     pub fn is_waiting(&self) -> bool {
         !self.completions.is_empty() || self.missed > 0
     }
 
-    /// Takes the oldest completed download that the log was not told of.
+    /// Takes the oldest completed download that waits to be logged.
     pub fn take_completion(&mut self) -> Option<Completion<N>> {
         self.completions.pop_front()
     }
 
-    /// How many there was no room for since this was asked last.
+    /// How many were dropped since the last call because the queue was full.
     pub fn take_missed(&mut self) -> u64 {
         std::mem::take(&mut self.missed)
     }
 
-    /// Lets time pass: a bounded step.
-    pub(super) fn tend(&mut self, now: Now) {
+    /// Forgets what has expired: a bounded step.
+    pub(super) fn expire_step(&mut self, now: Now) {
         if SPOT_WOODPECKER {
-            self.woodpeckers.clear_away(now.up, ANSWER_STEP);
+            self.woodpeckers.expire_step(now.up, ANSWER_STEP);
         }
     }
 }
@@ -82,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn completions_wait_within_bounds() {
+    fn the_queue_of_completions_is_bounded() {
         let mut observers = Observers::<4>::default();
         let completion = |n| Completion { unix: n, info_hash: [1; 20], peer_id: None, address: [1; 4] };
         (0..SYSLOG_QUEUE as u64 + 3).for_each(|n| observers.completed(completion(n)));

@@ -6,9 +6,9 @@ use crate::features::{COMPRESSION_GZIP, COMPRESSION_GZIP_ALWAYS};
 use crate::limits::{ANSWER_PIECE, ANSWER_STEP};
 use crate::stats::dump;
 use crate::stats::modes::Format;
-use crate::stats::networks::{Networks, Picked};
+use crate::stats::networks::{Networks, Selection};
 use crate::stats::top::Top;
-use crate::stats::woodpeckers::Spotting;
+use crate::stats::woodpeckers::WoodpeckerPage;
 use crate::swarm::{Cursor, PeerCursor};
 use crate::types::Now;
 use crate::wire::http::Client;
@@ -31,7 +31,7 @@ enum Making<const N: usize> {
     Dump { format: Format, now: Now, cursor: Cursor, started: bool },
     Top { top: Top, cursor: Cursor },
     Networks { networks: Box<Networks<N>>, cursor: PeerCursor<N>, counted: bool },
-    Woodpeckers { spotting: Spotting<N>, up: Duration },
+    Woodpeckers { page: WoodpeckerPage<N>, up: Duration },
     Log(Option<Requests<N>>),
 }
 
@@ -62,7 +62,7 @@ impl<const N: usize> Page<N> {
 
     /// The networks that announce too often, as it is now.
     pub fn woodpeckers(up: Duration, client: Client) -> Self {
-        Self::new(Making::Woodpeckers { spotting: Spotting::default(), up }, client)
+        Self::new(Making::Woodpeckers { page: WoodpeckerPage::default(), up }, client)
     }
 
     /// The requests that were logged. The log is emptied when the page begins to be made.
@@ -109,7 +109,7 @@ impl<const N: usize> Page<N> {
                 end
             }
             Making::Top { top, cursor } => {
-                let end = swarms.walk(cursor, ANSWER_STEP, |hash, counts, _| top.torrent(&hash.0, counts));
+                let end = swarms.walk(cursor, ANSWER_STEP, |hash, counts, _| top.offer(&hash.0, counts));
                 if end {
                     top.write(body);
                 }
@@ -117,25 +117,25 @@ impl<const N: usize> Page<N> {
             }
             Making::Networks { networks, cursor, counted } => {
                 if !*counted {
-                    *counted = swarms.walk_peers(cursor, ANSWER_STEP, |address| networks.peer(address));
+                    *counted = swarms.walk_peers(cursor, ANSWER_STEP, |address| networks.count(address));
                     return false;
                 }
-                match networks.pick(ANSWER_STEP) {
-                    Picked::Some => false,
-                    Picked::Pass => {
+                match networks.select(ANSWER_STEP) {
+                    Selection::Unfinished => false,
+                    Selection::NextPass => {
                         (*cursor, *counted) = (PeerCursor::default(), false);
                         false
                     }
-                    Picked::All => {
+                    Selection::Done => {
                         networks.write(body);
                         true
                     }
                 }
             }
-            Making::Woodpeckers { spotting, up } => {
-                let end = tracker.observers.woodpeckers.spot(spotting, *up, ANSWER_STEP);
+            Making::Woodpeckers { page, up } => {
+                let end = tracker.observers.woodpeckers.select(page, *up, ANSWER_STEP);
                 if end {
-                    spotting.write(body);
+                    page.write(body);
                 }
                 end
             }

@@ -1,7 +1,7 @@
-//! Whole requests of chosen networks, kept to be read (`fulllog-networks`).
+//! A log of whole requests from chosen networks (`fulllog-networks`).
 //!
-//! Unlike the original's, this log has a bound: the oldest requests go when it is full. And only those who are blessed with
-//! everything may choose networks.
+//! Unlike the original's, this log is bounded: the oldest requests are dropped when it is full. Only addresses that are blessed with
+//! every permission may choose networks.
 
 use crate::address::{read_network, to_ip};
 use crate::limits::{FULLLOG_MAX, FULLLOG_NETWORKS};
@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use std::collections::VecDeque;
 use std::io::Write;
 
-/// Bytes that a request takes beside its own.
+/// Bytes that an entry takes beside the request.
 const ENTRY: usize = 64;
 
 /// A request that was logged.
@@ -21,11 +21,11 @@ struct Entry<const N: usize> {
     request: Box<[u8]>,
 }
 
-/// Requests taken out of the log, to be written.
+/// Requests taken out of the log, to be written to a page.
 #[derive(Debug, Default)]
 pub(super) struct Requests<const N: usize>(VecDeque<Entry<N>>);
 
-/// The log, and the networks whose requests go there.
+/// The log, and the networks whose requests are logged.
 #[derive(Debug, Default)]
 pub(super) struct RequestLog<const N: usize> {
     networks: VecDeque<IpNet>,
@@ -34,16 +34,16 @@ pub(super) struct RequestLog<const N: usize> {
 }
 
 impl<const N: usize> RequestLog<N> {
-    /// Does what a `lognet=` says, and gives the answer.
+    /// Carries out a `lognet=`: `-` forgets all networks, anything else adds one. Returns the answer.
     ///
     /// # Errors
-    /// It names no network.
-    pub(super) fn follow(&mut self, said: &[u8]) -> Result<&'static [u8], Refusal> {
-        if said.first() == Some(&b'-') {
+    /// The value is no network of this build's family.
+    pub(super) fn choose(&mut self, value: &[u8]) -> Result<&'static [u8], Refusal> {
+        if value.first() == Some(&b'-') {
             self.networks.clear();
             return Ok(b"Successfully removed.\n");
         }
-        let network = read_network(said, N == 16).ok_or(Refusal::Parameter)?;
+        let network = read_network(value, N == 16).ok_or(Refusal::Parameter)?;
         if (network.addr().is_ipv6()) != (N == 16) {
             return Err(Refusal::Parameter);
         }
@@ -56,8 +56,8 @@ impl<const N: usize> RequestLog<N> {
         Ok(b"Successfully added.\n")
     }
 
-    /// Takes note of a request, if it comes from one of the networks.
-    pub(super) fn note(&mut self, unix: u64, from: &[u8; N], request: &[u8]) {
+    /// Logs a request, if it comes from one of the networks.
+    pub(super) fn log(&mut self, unix: u64, from: &[u8; N], request: &[u8]) {
         if self.networks.is_empty() {
             return;
         }
@@ -86,7 +86,7 @@ impl<const N: usize> RequestLog<N> {
 }
 
 impl<const N: usize> Requests<N> {
-    /// Writes some of the requests; true when all are written.
+    /// Writes some of the requests: about so many bytes. Returns whether all are written.
     pub(super) fn write(&mut self, out: &mut Vec<u8>, bytes: usize) -> bool {
         let end = out.len() + bytes;
         while out.len() < end {
@@ -99,7 +99,7 @@ impl<const N: usize> Requests<N> {
         false
     }
 
-    /// Forgets some of them; true when none are left.
+    /// Drops so many of the requests. Returns whether none are left.
     pub(super) fn discard(&mut self, requests: usize) -> bool {
         (0..requests).any(|_| self.0.pop_front().is_none())
     }
@@ -118,45 +118,45 @@ mod tests {
     #[test]
     fn requests_of_chosen_networks() {
         let mut log = RequestLog::<4>::default();
-        log.note(5, &[10, 0, 0, 1], b"before");
-        assert_eq!(log.follow(b"10.0.0.0/24"), Ok(&b"Successfully added.\n"[..]));
-        assert_eq!(log.follow(b"10.1.0.7xyz"), Ok(&b"Successfully added.\n"[..]));
-        log.note(5, &[10, 0, 0, 255], b"GET /a\n\n");
-        log.note(5, &[10, 0, 1, 0], b"other");
-        log.note(1_700_000_000, &[10, 1, 0, 7], b"GET /b\r\n\r\n");
+        log.log(5, &[10, 0, 0, 1], b"before");
+        assert_eq!(log.choose(b"10.0.0.0/24"), Ok(&b"Successfully added.\n"[..]));
+        assert_eq!(log.choose(b"10.1.0.7xyz"), Ok(&b"Successfully added.\n"[..]));
+        log.log(5, &[10, 0, 0, 255], b"GET /a\n\n");
+        log.log(5, &[10, 0, 1, 0], b"other");
+        log.log(1_700_000_000, &[10, 1, 0, 7], b"GET /b\r\n\r\n");
         let text = "00000005: 10.0.0.255\nGET /a\n\n\n*\n\n1700000000: 10.1.0.7\nGET /b\r\n\r\n\n*\n\n";
         assert_eq!(read(&mut log), text);
         assert_eq!((read(&mut log), log.bytes()), (String::new(), 0));
-        assert_eq!(log.follow(b"-"), Ok(&b"Successfully removed.\n"[..]));
-        log.note(5, &[10, 1, 0, 7], b"after");
+        assert_eq!(log.choose(b"-"), Ok(&b"Successfully removed.\n"[..]));
+        log.log(5, &[10, 1, 0, 7], b"after");
         assert_eq!(read(&mut log), "");
     }
 
     #[test]
-    fn what_is_no_network() {
+    fn values_that_are_no_network() {
         let mut log = RequestLog::<4>::default();
         for bad in [&b""[..], b"x", b"1.2.3", b"1.2.3.4/", b"1.2.3.4/33", b"1.2.3.4/x", b"2001:db8::1"] {
-            assert_eq!(log.follow(bad), Err(Refusal::Parameter), "{bad:?}");
+            assert_eq!(log.choose(bad), Err(Refusal::Parameter), "{bad:?}");
         }
         let mut log = RequestLog::<16>::default();
-        assert!(log.follow(b"1.2.3.0/24").is_ok());
-        log.note(0, &std::net::Ipv4Addr::new(1, 2, 3, 9).to_ipv6_mapped().octets(), b"x");
+        assert!(log.choose(b"1.2.3.0/24").is_ok());
+        log.log(0, &std::net::Ipv4Addr::new(1, 2, 3, 9).to_ipv6_mapped().octets(), b"x");
         assert_eq!(read(&mut log), "00000000: 1.2.3.9\nx\n*\n\n");
     }
 
     #[test]
     fn the_oldest_go_first() {
         let mut log = RequestLog::<4>::default();
-        assert!(log.follow(b"0.0.0.0/0").is_ok());
+        assert!(log.choose(b"0.0.0.0/0").is_ok());
         let request = [b'x'; 8000];
         for n in 0..2000 {
-            log.note(n, &[1, 2, 3, 4], &request);
+            log.log(n, &[1, 2, 3, 4], &request);
             assert!(log.bytes() <= FULLLOG_MAX);
         }
         let text = read(&mut log);
         assert!(text.len() > FULLLOG_MAX * 9 / 10 && text.len() <= FULLLOG_MAX);
         assert!(text.contains("00001999: 1.2.3.4\n") && !text.contains("00000000: "));
-        (0..1000).for_each(|n| assert!(log.follow(format!("10.{}.{}.0/24", n / 250, n % 250).as_bytes()).is_ok()));
+        (0..1000).for_each(|n| assert!(log.choose(format!("10.{}.{}.0/24", n / 250, n % 250).as_bytes()).is_ok()));
         assert_eq!(log.networks.len(), FULLLOG_NETWORKS);
     }
 }

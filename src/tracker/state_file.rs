@@ -1,8 +1,8 @@
-//! The torrents and download counts of an earlier run, from the file that `mode=statedump` makes.
+//! The state file: torrents and download counts of an earlier run, as `mode=statedump` writes them.
 
 use super::{Now, Tracker};
 use crate::limits::STATE_LINE_MAX;
-use crate::swarm::InfoHash;
+use crate::types::InfoHash;
 use std::io::{self, BufRead, Read};
 
 impl<const N: usize> Tracker<N> {
@@ -24,7 +24,7 @@ impl<const N: usize> Tracker<N> {
             let line = line.trim_ascii_end();
             match parse(line) {
                 // of duplicates the first counts
-                Some((hash, ..)) if !self.access_list.allows(&hash.0) => {}
+                Some((hash, ..)) if !self.access_list.allows(&hash) => {}
                 Some((hash, minute, downloaded)) => {
                     self.swarms.restore(&hash, now.from_wall(minute), downloaded);
                 }
@@ -34,20 +34,15 @@ impl<const N: usize> Tracker<N> {
     }
 }
 
-/// A line: the info hash in hex digits, the minute stored with the torrent, its completed downloads.
+/// Reads a line: the info hash in hex digits, the minute stored with the torrent, its completed downloads, with colons between.
 fn parse(line: &[u8]) -> Option<(InfoHash, u32, u32)> {
-    let (digits, rest) = line.split_at_checked(40)?;
-    let mut hash = [0; 20];
-    for (byte, pair) in hash.iter_mut().zip(digits.chunks_exact(2)) {
-        let digit = |at: usize| char::from(*pair.get(at)?).to_digit(16);
-        *byte = (digit(0)? << 4 | digit(1)?) as u8;
-    }
+    let (digits, rest) = line.split_at_checked(InfoHash::HEX_DIGITS)?;
     let rest = std::str::from_utf8(rest.strip_prefix(b":")?).ok()?;
     let (minute, downloaded) = rest.split_once(':')?;
-    Some((InfoHash(hash), number(minute)?, number(downloaded)?))
+    Some((InfoHash::from_hex(digits)?, number(minute)?, number(downloaded)?))
 }
 
-/// Decimal digits; a number that is too large stands for the largest there is.
+/// Reads decimal digits. A number beyond 32 bits counts as the largest of them.
 fn number(text: &str) -> Option<u32> {
     let digits = !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit());
     digits.then(|| text.parse().unwrap_or(u32::MAX))
@@ -56,7 +51,7 @@ fn number(text: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::features::accesslist::List;
+    use crate::access::List;
     use crate::tracker::Settings;
     use std::time::Duration;
 
@@ -65,7 +60,7 @@ mod tests {
         let mut tracker = Tracker::<4>::new(settings, [1, 2]);
         *tracker.access_list() = List::serving((0..6).map(|last| {
             let (hash, ..) = parse(format!("AEA0106A82F5A88ED922A63DC3AB60E1A6E4650{last}:1:1").as_bytes()).unwrap();
-            hash.0
+            hash
         }));
         let damaged = tracker.restore(text, Now::agreed(30_000_000 * 60, Duration::ZERO)).unwrap();
         let mut torrents = Vec::new();
@@ -77,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn only_damaged_lines_are_lost() {
+    fn only_damaged_lines_are_left_out() {
         let hash = |last: &str| "AeA0106A82F5A88ED922A63DC3AB60E1A6E465".to_owned() + last;
         let long = "x".repeat(3000);
         let lines = [

@@ -4,21 +4,21 @@ use super::http::{Answered, Content};
 use super::pages::Page;
 use super::{Now, Tracker};
 use crate::features;
-use crate::stats::modes::{Asked, Format, Mode};
+use crate::stats::modes::{Format, Mode, Query};
 use crate::stats::text::{self, Overview};
 use crate::wire::http::{Client, Refusal};
 use crate::wire::query::Scanner;
 
 impl<const N: usize> Tracker<N> {
-    /// Answers a request for the path of the statistics.
+    /// Answers a request for the statistics.
     pub(super) fn statistics(&mut self, now: Now, scanner: &mut Scanner<'_>) -> Answered<N> {
         let client = Client::of(scanner.bytes());
-        let asked = Asked::parse(scanner)?;
-        let page = match asked.mode {
+        let query = Query::parse(scanner)?;
+        let page = match query.mode {
             Mode::Top10 => Page::top(10, client),
             Mode::Top100 => Page::top(100, client),
             Mode::S24s => Page::networks(client),
-            Mode::Tpbs if features::FULLSCRAPE => Page::dump(now, asked.format, client),
+            Mode::Tpbs if features::FULLSCRAPE => Page::dump(now, query.format, client),
             Mode::Statedump if features::FULLSCRAPE => Page::dump(now, Format::State, client),
             Mode::Woodpeckers if features::SPOT_WOODPECKER => Page::woodpeckers(now.up, client),
             Mode::Fulllog if features::FULLLOG_NETWORKS => Page::log(client),
@@ -27,14 +27,14 @@ impl<const N: usize> Tracker<N> {
             }
             Mode::Numwants if !features::LOG_NUMWANT => return Err(Refusal::Parameter),
             _ => {
-                self.text(now, asked.mode);
-                return Ok(Content::Body(asked.mode.http_version()));
+                self.text(now, query.mode);
+                return Ok(Content::Body(query.mode.http_version()));
             }
         };
         Ok(Content::Slices(page))
     }
 
-    /// The pages that counters are enough for.
+    /// Writes a page that is made of counters alone.
     fn text(&mut self, now: Now, mode: Mode) {
         let totals = self.swarms.totals();
         let overview = Overview {

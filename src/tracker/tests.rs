@@ -1,8 +1,9 @@
-//! The rules, asked with bytes and answered with bytes; whatever the bytes, nothing panics.
+//! The tracker as its callers see it: requests and replies are bytes. No request, whatever its bytes, makes it panic.
 
 use super::http::Answer;
 use super::{Now, Settings, Tracker};
-use crate::features::accesslist::List;
+use crate::access::List;
+use crate::types::InfoHash;
 use crate::wire::udp::reply_max;
 use proptest::prelude::*;
 use std::time::Duration;
@@ -14,7 +15,7 @@ fn tracker<const N: usize>() -> Tracker<N> {
     let settings = Settings { stats_path: b"stats".to_vec(), version, ..Settings::default() };
     let mut tracker = Tracker::new(settings, [1, 2]);
     let hash = HASH.split('%').skip(1).map(|digits| u8::from_str_radix(digits, 16).unwrap());
-    *tracker.access_list() = List::serving([hash.collect::<Vec<_>>().try_into().unwrap()]);
+    *tracker.access_list() = List::serving([InfoHash(hash.collect::<Vec<_>>().try_into().unwrap())]);
     tracker
 }
 
@@ -46,7 +47,7 @@ fn peers_leave_after_45_minutes() {
 }
 
 #[test]
-fn a_walk_removes_what_nobody_asks_for() {
+fn a_walk_removes_expired_peers_and_torrents() {
     let mut tracker = tracker::<4>();
     get(&mut tracker, 0, [10, 0, 0, 1], &format!("announce?info_hash={HASH}&port=1"));
     let mut walk = |from: u64, to: u64| {
@@ -70,9 +71,9 @@ fn both_widths_of_addresses() {
     assert!(reply.ends_with("6:peers618:                \x01\x02e"), "{reply:?}");
 }
 
-/// Requests that are nearly right: pieces of good ones, shuffled, with a few bytes changed.
+/// Nearly valid requests: pieces of valid ones, shuffled, with a few bytes changed.
 fn request() -> impl Strategy<Value = Vec<u8>> {
-    let piece = prop::sample::select(vec![
+    let part = prop::sample::select(vec![
         "GET /",
         "announce",
         "scrape",
@@ -111,9 +112,9 @@ fn request() -> impl Strategy<Value = Vec<u8>> {
         "\0",
         "\u{7f}",
     ]);
-    (prop::collection::vec(piece, 0..30), prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3))
-        .prop_map(|(pieces, changes)| {
-            let mut bytes = pieces.concat().into_bytes();
+    (prop::collection::vec(part, 0..30), prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3))
+        .prop_map(|(parts, changes)| {
+            let mut bytes = parts.concat().into_bytes();
             for (at, byte) in changes {
                 if !bytes.is_empty() {
                     let at = at.index(bytes.len());
@@ -167,24 +168,23 @@ proptest! {
     }
 }
 
-/// Time that this thread was running, so that what else the machine does is left out.
+/// The processor time of this thread, which other processes do not change.
 fn running() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// The longest slice of a page over a few million peers. The test's allocator, which is not ours, adds some milliseconds to s24s now and
-/// then. A measurement: `cargo test --release --lib slices_are_short -- --ignored
-/// --nocapture`.
+/// Measures the longest slice of each page over a few million peers. The allocator may add some milliseconds to s24s now and then.
+/// `cargo test --release --lib slices_are_short -- --ignored --nocapture`
 #[test]
-#[ignore = "takes a while and says nothing in a debug build"]
+#[ignore = "a measurement for release builds"]
 fn slices_are_short() {
     let mut tracker = tracker::<4>();
     let mut random = crate::swarm::Random::new([3, 4]);
     for n in 0..3_000_000_u32 {
         // a swarm of two millions, the others by themselves
         let name = if n % 3 > 0 { 7 } else { n.wrapping_mul(0x9e37_79b1) };
-        let mut hash = crate::swarm::InfoHash([1; 20]);
+        let mut hash = InfoHash([1; 20]);
         hash.0[..4].copy_from_slice(&name.to_be_bytes());
         let peer = crate::swarm::Endpoint { address: (random.next_u64() as u32).to_be_bytes(), port: [1, 1] };
         tracker.swarms.announce(1, &hash, &peer, Default::default());

@@ -5,7 +5,7 @@ use super::{Now, Tracker};
 use crate::wire::udp::{self, Action, MAGIC, Prefix, Reply};
 
 impl<const N: usize> Tracker<N> {
-    /// Answers one datagram: writes the reply and tells its length; 0 is silence. `reply` has room for the longest one
+    /// Answers one datagram: writes the reply and returns its length in bytes, 0 for no reply. `reply` has room for the longest one
     /// ([`udp::reply_max`]).
     pub fn handle_udp(&mut self, now: Now, from: &[u8; N], packet: &[u8], reply: &mut [u8]) -> usize {
         self.counters.udp_received += u64::from(!packet.is_empty());
@@ -14,7 +14,7 @@ impl<const N: usize> Tracker<N> {
         if prefix.action == Action::Connect {
             if prefix.connection == MAGIC {
                 self.counters.udp_connects += 1;
-                reply.connected(prefix.transaction, self.connection_ids.give(now, from));
+                reply.connected(prefix.transaction, self.connection_ids.create(now, from));
             }
         } else if !self.connection_ids.check(now, from, prefix.connection) {
             self.counters.udp_mismatches += 1;
@@ -27,8 +27,8 @@ impl<const N: usize> Tracker<N> {
         reply.length()
     }
 
-    /// Prepares for requests that come next, in this order, so that the answers are quick. Some may be left out.
-    /// Connection ids are not looked at: what a false one wastes here is little beside what the kernel took to receive it.
+    /// Prefetches the torrents of the requests that follow, in this order. Some of the requests may then be left out.
+    /// Connection ids are not checked: what a false one wastes here is little beside what it cost the kernel to receive it.
     pub fn prefetch<'a>(&mut self, requests: impl Iterator<Item = &'a [u8]>) {
         self.swarms.prefetch(requests.filter_map(udp::announced_info_hash));
     }

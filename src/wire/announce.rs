@@ -8,12 +8,12 @@ use crate::limits::{NUMWANT_DEFAULT, NUMWANT_MAX};
 use crate::types::{Announce, InfoHash};
 use std::ops::Range;
 
-/// The parameters that only some builds know.
+/// Which parameters are read that only some builds know.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Extras {
     /// `ip=` names the peer's address.
     pub ip: bool,
-    /// `lognet=` names a network whose requests are to be logged.
+    /// `lognet=` names a network whose requests are logged.
     pub lognet: bool,
 }
 
@@ -36,17 +36,17 @@ pub struct Parameters<const N: usize> {
     pub numwant: usize,
     /// `ip`, where [`Extras::ip`] is set.
     pub ip: Option<[u8; N]>,
-    /// The place of the network to log, where [`Extras::lognet`] is set. Nothing behind it has been read then.
+    /// The value of `lognet`, where [`Extras::lognet`] is set. Nothing after it is read.
     pub lognet: Option<Range<usize>>,
 }
 
 impl<const N: usize> Parameters<N> {
-    /// Reads the parameters behind the question mark.
+    /// Reads the parameters after the question mark.
     ///
     /// # Errors
     /// A parameter is malformed, or asks for what this tracker does not do.
     pub fn parse(scanner: &mut Scanner<'_>, extras: Extras) -> Result<Self, Refusal> {
-        let mut said = Parameters {
+        let mut parameters = Parameters {
             info_hash: None,
             peer_id: None,
             port: 0,
@@ -57,17 +57,17 @@ impl<const N: usize> Parameters<N> {
             ip: None,
             lognet: None,
         };
-        while said.lognet.is_none() {
+        while parameters.lognet.is_none() {
             match scanner.token(Context::Name) {
-                Token::End => return Ok(said),
+                Token::End => return Ok(parameters),
                 Token::Bad => return Err(Refusal::Parameter),
-                Token::Text(name) => said.parameter(scanner, &name, extras)?,
+                Token::Text(name) => parameters.parameter(scanner, &name, extras)?,
             }
         }
-        Ok(said)
+        Ok(parameters)
     }
 
-    /// What they say, if they name a torrent.
+    /// The announce that they make. `None` without an info hash.
     pub fn announce(&self) -> Option<Announce> {
         let Parameters { info_hash, peer_id, port, seeding, completed, stopped, numwant, .. } = *self;
         let port = port.to_be_bytes();
@@ -116,10 +116,10 @@ fn within_limits(wanted: Number) -> usize {
     usize::try_from(wanted.magnitude).map_or(NUMWANT_MAX, |wanted| wanted.min(NUMWANT_MAX))
 }
 
-/// The value that belongs to the name just read; empty where there is none.
+/// The value of the name just read; empty where there is none.
 ///
 /// # Errors
-/// The value holds what no value may.
+/// The value has a byte that no value may have.
 pub fn value(scanner: &mut Scanner<'_>) -> Result<Range<usize>, Refusal> {
     match scanner.token(Context::Value) {
         Token::Text(range) => Ok(range),

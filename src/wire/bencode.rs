@@ -1,24 +1,24 @@
-//! The bencoded bodies of HTTP replies (BEP 3, 23, 48). Keys stand in the order that the original writes them.
+//! The bencoded bodies of HTTP replies (BEP 3, 23, 48). Keys are in the original's order.
 
 use crate::types::{Counts, Interval};
 use std::io::Write;
 
-/// The failure told to clients that name no torrent (as the original).
+/// The failure for an announce without an info hash (as the original).
 pub const NO_INFO_HASH: &[u8] =
     b"d14:failure reason80:Your client forgot to send your torrent's info_hash. Please upgrade your client.e";
 
-/// The failure told to clients whose torrent is not served here (as the original).
+/// The failure for a torrent that the access list forbids (as the original).
 pub const NOT_AUTHORIZED: &[u8] =
     b"d14:failure reason63:Requested download is not authorized for use with this tracker.e";
 
-/// The reply to an announce. The peers are endpoints of 6 bytes, of 18 in a build for IPv6 (BEP 23, BEP 7).
+/// Appends the reply to an announce. The peers are endpoints of 6 bytes, or of 18 in a build for IPv6 (BEP 23, BEP 7).
 pub fn announced(out: &mut Vec<u8>, counts: Counts, interval: Interval, peers: &[u8], v6: bool) {
     // writing to memory does not fail, here and below
     let _ = write!(out, "d8:completei{}e10:downloadedi{}e", counts.seeders, counts.downloaded);
     rest_of_announced(out, counts, interval, peers, v6);
 }
 
-/// The reply to an announce that says goodbye.
+/// Appends the reply to an announce of a peer that stops.
 pub fn stopped(out: &mut Vec<u8>, counts: Counts, interval: Interval, v6: bool) {
     let _ = write!(out, "d8:completei{}e", counts.seeders);
     rest_of_announced(out, counts, interval, &[], v6);
@@ -38,13 +38,13 @@ fn rest_of_announced(out: &mut Vec<u8>, counts: Counts, interval: Interval, peer
     out.push(b'e');
 }
 
-/// What stands before the torrents of a scrape.
+/// What comes before the torrents of a scrape.
 pub const SCRAPE_START: &[u8] = b"d5:filesd";
 
-/// What stands behind them.
+/// What comes after them.
 pub const SCRAPE_END: &[u8] = b"ee";
 
-/// One torrent of a scrape.
+/// Appends one torrent of a scrape.
 pub fn scraped(out: &mut Vec<u8>, info_hash: &[u8; 20], counts: Counts) {
     out.extend_from_slice(b"20:");
     out.extend_from_slice(info_hash);
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn the_failures_tell_their_own_length() {
+    fn failures_have_their_length() {
         for failure in [NO_INFO_HASH, NOT_AUTHORIZED] {
             let text = std::str::from_utf8(failure).unwrap().strip_prefix("d14:failure reason").unwrap();
             let (length, reason) = text.split_once(':').unwrap();

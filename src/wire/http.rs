@@ -1,19 +1,19 @@
-//! HTTP requests as far as a tracker reads them, and the heads of replies.
+//! HTTP requests, as far as a tracker reads them, and the heads of replies.
 
 use std::io::Write;
 
-/// An answer that is not what was asked for.
+/// Why a request is answered with an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// 400: the request does not begin as one.
+    /// 400: the request does not begin with `GET /`.
     Request,
-    /// 400: a parameter is wrong or missing.
+    /// 400: a parameter is malformed or missing.
     Parameter,
-    /// 400: the client wants peers in a form that is not given.
+    /// 400: the client asks for peers in another form than the compact one.
     Compact,
-    /// 402: full scrapes again too soon.
+    /// 402: a full scrape too soon after the last one.
     NotModest,
-    /// 403: this address may not ask for that.
+    /// 403: the client's address is not blessed for that.
     Denied,
     /// 404: no such page.
     NotFound,
@@ -45,9 +45,8 @@ pub enum Version {
     Http10,
 }
 
-/// The end of a request's head within `bytes`: the place behind its empty line, if that has come.
-///
-/// The first `seen` bytes have been looked at before.
+/// The end of a request's head in `bytes`: the index after its empty line, if that has been received. The first `seen` bytes are known to
+/// hold no end.
 pub fn head_end(bytes: &[u8], seen: usize) -> Option<usize> {
     let start = seen.saturating_sub(3);
     for offset in memchr::memchr_iter(b'\n', bytes.get(start..)?) {
@@ -61,26 +60,26 @@ pub fn head_end(bytes: &[u8], seen: usize) -> Option<usize> {
     None
 }
 
-/// The request line's first bytes, behind which the path stands.
+/// The first bytes of a request line; the path follows.
 const METHOD: &[u8] = b"GET /";
 
-/// Where the path of a request starts, slashes skipped.
+/// The index where the path of a request starts, without leading slashes.
 ///
 /// # Errors
-/// The request is none that is answered.
+/// The request does not begin with `GET /`.
 pub fn path_start(bytes: &[u8]) -> Result<usize, Refusal> {
     let rest = bytes.strip_prefix(METHOD).ok_or(Refusal::Request)?;
     let slashes = rest.iter().take_while(|c| **c == b'/').count();
     Ok(METHOD.len() + slashes)
 }
 
-/// The value of a header, from the first line behind the request line that has its name, in any case, and no blank before
-/// the colon. Blanks before the value and the carriage return behind it are cut.
+/// The value of the first header with this name, in any case, and no blank before the colon. Blanks before the value and the carriage
+/// return after it are cut.
 pub fn header<'a>(head: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let lines = head.split(|c| *c == b'\n').skip(1).map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let mut values = lines.take_while(|line| !line.is_empty()).filter_map(|line| {
-        let (said, value) = line.split_at_checked(name.len())?;
-        let value = value.strip_prefix(b":").filter(|_| said.eq_ignore_ascii_case(name))?;
+        let (found, value) = line.split_at_checked(name.len())?;
+        let value = value.strip_prefix(b":").filter(|_| found.eq_ignore_ascii_case(name))?;
         let blanks = value.iter().take_while(|c| matches!(c, b' ' | b'\t')).count();
         value.get(blanks..)
     });
@@ -92,7 +91,7 @@ pub fn wants_to_stay(head: &[u8]) -> bool {
     header(head, b"connection").is_some_and(|value| matches!(value, [b'k' | b'K', ..]))
 }
 
-/// The head of a good reply whose body of plain text has `length` bytes.
+/// Appends the head of a 200 reply whose body of plain text has `length` bytes.
 pub fn success(out: &mut Vec<u8>, version: Version, length: usize) {
     out.extend_from_slice(match version {
         Version::Http11 => b"HTTP/1.1 200 OK\r\n",
@@ -102,7 +101,7 @@ pub fn success(out: &mut Vec<u8>, version: Version, length: usize) {
     let _ = write!(out, "Content-Type: text/plain\r\nContent-Length: {length}\r\n\r\n");
 }
 
-/// How the end of an answer is told.
+/// How the end of a body is marked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
     /// By its length.
@@ -113,7 +112,7 @@ pub enum Framing {
     Close,
 }
 
-/// The head of a full scrape or of statistics over all torrents. The original's always tells the length.
+/// Appends the head of a full scrape or of statistics over all torrents. The original's always has the length.
 pub fn long(out: &mut Vec<u8>, framing: Framing, gzip: bool) {
     out.extend_from_slice(if framing == Framing::Chunked { b"HTTP/1.1 200 OK\r\n" } else { b"HTTP/1.0 200 OK\r\n" });
     out.extend_from_slice(b"Content-Type: text/plain\r\n");
@@ -129,12 +128,12 @@ pub fn long(out: &mut Vec<u8>, framing: Framing, gzip: bool) {
     }
 }
 
-/// What a client can read beyond plain HTTP/1.0, as far as it matters here.
+/// What a client understands beyond plain HTTP/1.0, as far as it matters here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Client {
-    /// It speaks HTTP/1.1, so it reads chunks.
+    /// It speaks HTTP/1.1, so it understands chunks.
     pub http11: bool,
-    /// It names gzip. As the original: anywhere in the bytes received, the last one excepted.
+    /// It accepts gzip. As the original: the word is anywhere in the bytes received but the last one.
     pub gzip: bool,
 }
 
@@ -148,7 +147,7 @@ impl Client {
     }
 }
 
-/// A whole reply that refuses.
+/// Appends the whole reply for a refusal.
 pub fn refused(out: &mut Vec<u8>, refusal: Refusal) {
     let (code, text) = refusal.status();
     let length = "<title></title>\n".len() + text.len();
@@ -158,7 +157,7 @@ pub fn refused(out: &mut Vec<u8>, refusal: Refusal) {
     );
 }
 
-/// A whole reply that sends the client elsewhere.
+/// Appends a whole reply that redirects to this URL.
 pub fn redirected(out: &mut Vec<u8>, url: &[u8]) {
     out.extend_from_slice(b"HTTP/1.0 302 Found\r\nContent-Length: 0\r\nLocation: ");
     out.extend_from_slice(url);
@@ -219,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_clients_can_read() {
+    fn what_clients_understand() {
         let of = |text: &str| {
             let Client { http11, gzip } = Client::of(text.as_bytes());
             (http11, gzip)
@@ -272,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_tell_their_length() {
+    fn refusals_have_their_length() {
         for refusal in [Refusal::Request, Refusal::NotModest, Refusal::Denied, Refusal::NotFound, Refusal::Internal] {
             let mut out = Vec::new();
             refused(&mut out, refusal);

@@ -1,20 +1,20 @@
 //! What counts as a number in a parameter.
 //!
-//! Numbers of any size have their value here: a `left` beyond 32 bits is not zero and a `numwant` beyond 64 bits is just large.
+//! Numbers of any size keep their value: a `left` beyond 32 bits is not zero, and a `numwant` beyond 64 bits is just large.
 
 /// A decimal number of any size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Number {
-    /// Whether a minus sign stood in front.
+    /// Whether there is a minus sign.
     pub negative: bool,
-    /// The digits' value; what does not fit counts as the largest there is.
+    /// The digits' value; the largest one if it does not fit.
     pub magnitude: u64,
     /// The low 16 bits of the number, two's complement.
     pub low_16: u16,
 }
 
 impl Number {
-    /// Reads an optional `-` and decimal digits with nothing behind them; `-` alone is 0, nothing at all is no number.
+    /// Reads an optional `-` and decimal digits, and nothing else. `-` alone is 0; no bytes are no number.
     pub fn parse(text: &[u8]) -> Option<Number> {
         let (negative, digits) = match text {
             [] => return None,
@@ -36,12 +36,12 @@ impl Number {
         Some(Number { negative, magnitude, low_16 })
     }
 
-    /// Whether it is nought, with or without a sign.
+    /// Whether it is 0, with or without a sign.
     pub fn is_zero(self) -> bool {
         self.magnitude == 0
     }
 
-    /// As a port: up to 65535; a negative one keeps its low 16 bits (as the original).
+    /// The number as a port: at most 65535, or the low 16 bits of a negative one (as the original).
     pub fn as_port(self) -> Option<u16> {
         (self.negative || self.magnitude <= u64::from(u16::MAX)).then_some(self.low_16)
     }

@@ -1,15 +1,14 @@
-//! The percent scanner: cuts a request line into path, names and values.
+//! The scanner of request lines: path, names and values, percent-decoded.
 //!
-//! What a token may hold depends on where it stands; what ends it and what that means is as the original does it,
-//! since clients in the wild have come to depend on every leniency. Tokens are decoded in place: decoding only ever shortens
-//! them, so no request needs memory beside its own bytes.
+//! Which bytes a token may have depends on its place. What ends a token, and what that means, is as in the original: clients depend on
+//! every leniency. Tokens are decoded in place. Decoding only shortens them, so no request needs memory beside its own bytes.
 
 use std::ops::Range;
 
-/// Where a token stands, which decides what it may hold and what may end it.
+/// The place of a token, which decides what bytes it may have and what may end it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Context {
-    /// Behind the first slashes of the request line.
+    /// The path, after the first slashes of the request line.
     Path,
     /// A parameter's name.
     Name,
@@ -17,14 +16,14 @@ pub enum Context {
     Value,
 }
 
-/// What came of scanning one token. The ranges are places in the scanned bytes.
+/// A scanned token. The ranges are indices into the scanned bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Token {
     /// A token, decoded; it may be empty.
     Text(Range<usize>),
-    /// The parameters end here and nothing stood before the end.
+    /// The end of the parameters, with nothing before it.
     End,
-    /// A character that may not stand here, or a bad escape.
+    /// A byte that is not allowed here, or a bad escape.
     Bad,
 }
 
@@ -32,7 +31,7 @@ const PATH: u8 = 1;
 const NAME: u8 = 2;
 const VALUE: u8 = 4;
 
-/// Which contexts a character continues a token in.
+/// The contexts in which a byte continues a token.
 const CONTINUES: [u8; 256] = continues();
 
 const fn continues() -> [u8; 256] {
@@ -63,7 +62,7 @@ impl Context {
     }
 }
 
-/// A place in a request that is being scanned.
+/// A request that is being scanned.
 pub struct Scanner<'a> {
     bytes: &'a mut [u8],
     at: usize,
@@ -72,17 +71,17 @@ pub struct Scanner<'a> {
 }
 
 impl<'a> Scanner<'a> {
-    /// Scans `bytes` from `at` on. The end of the bytes counts as the end of the parameters.
+    /// Starts at index `at`. The end of `bytes` is the end of the parameters.
     pub fn new(bytes: &'a mut [u8], at: usize) -> Self {
         Scanner { bytes, at, question: false }
     }
 
-    /// Where the next token starts.
+    /// The index where the next token starts.
     pub fn position(&self) -> usize {
         self.at
     }
 
-    /// All the bytes, those scanned already decoded in place.
+    /// All bytes; those that were scanned are decoded in place.
     pub fn bytes(&self) -> &[u8] {
         self.bytes
     }
@@ -92,8 +91,8 @@ impl<'a> Scanner<'a> {
         self.bytes.get(range.clone()).unwrap_or_default()
     }
 
-    /// Moves to the parameters: behind the question mark that ended the path or, for clients that put a blank before it,
-    /// behind the next one of the request line. False if there is none.
+    /// Moves to the parameters: after the question mark that ended the path or, for clients that put a blank before it, after the next
+    /// one of the request line. Returns false if there is none.
     pub fn enter_query(&mut self) -> bool {
         if self.question {
             return true;
@@ -108,12 +107,12 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// The character here; NUL behind the last one, which ends the parameters just as it does in a request.
+    /// The byte at the current index. NUL after the last one, which ends the parameters as it does in a request.
     fn peek(&self) -> u8 {
         self.bytes.get(self.at).copied().unwrap_or(0)
     }
 
-    /// Scans one token and whatever ends it, if that belongs to the token.
+    /// Scans one token, and the byte that ends it if that belongs to the token.
     pub fn token(&mut self, context: Context) -> Token {
         let start = self.at;
         let mut write = start;
@@ -144,7 +143,7 @@ impl<'a> Scanner<'a> {
         if good { Token::Text(start..write) } else { Token::Bad }
     }
 
-    /// The two hex digits behind a percent sign.
+    /// Reads the two hex digits after a percent sign.
     fn escape(&mut self) -> Option<u8> {
         let digits = self.bytes.get(self.at..self.at + 2)?;
         let high = char::from(digits[0]).to_digit(16)?;
@@ -153,10 +152,9 @@ impl<'a> Scanner<'a> {
         Some((high << 4 | low) as u8)
     }
 
-    /// Passes over a value nobody asked for, without decoding it.
+    /// Skips a value that is not needed, without decoding it.
     ///
-    /// Stray bytes behind it are dropped with it, except those that end the parameters or are an error there: these are
-    /// left for the next name to stumble over.
+    /// A stray byte after it is skipped too, unless it ends the parameters or is an error there: that is left for the next name.
     pub fn skip_value(&mut self) {
         while CONTINUES[usize::from(self.peek())] & VALUE != 0 {
             self.at += 1;
@@ -237,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters_begin_behind_a_question_mark() {
+    fn parameters_begin_after_a_question_mark() {
         for (text, at) in
             [(&b"a?b"[..], Some(2)), (b"a ?b", Some(3)), (b"a x?b\n", Some(4)), (b"a \n?b", None), (b"a%3f b", None)]
         {
@@ -249,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn skipping_drops_stray_bytes_but_no_ends_and_no_errors() {
+    fn skipping_a_value_skips_stray_bytes_but_no_ends_and_no_errors() {
         for (text, at) in [
             (&b"a=%zz@?&x"[..], 8),
             (b"a\x01x", 2),

@@ -5,10 +5,10 @@ use super::http::Refusal;
 use super::query::{Context, Scanner, Token};
 use crate::limits::HTTP_SCRAPE_MAX;
 
-/// Hands the info hashes behind the question mark to `visit`, as many as are answered, in the order asked.
+/// Calls `visit` with the info hashes after the question mark, in their order, at most [`HTTP_SCRAPE_MAX`].
 ///
 /// # Errors
-/// The answer to give to a request that is no good, or names no info hash. `visit` may have seen some by then.
+/// A parameter is malformed, or there is no info hash. `visit` may have been called before.
 pub fn parse(scanner: &mut Scanner<'_>, mut visit: impl FnMut([u8; 20])) -> Result<(), Refusal> {
     let mut asked = 0;
     loop {

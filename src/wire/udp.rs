@@ -3,19 +3,19 @@
 use crate::limits::{NUMWANT_MAX, UDP_SCRAPE_MAX};
 use crate::types::{Announce, Counts, InfoHash, Interval};
 
-/// What a connect request says in place of a connection id (BEP 15).
+/// What a connect request has in place of a connection id (BEP 15).
 pub const MAGIC: u64 = 0x0417_2710_1980;
 
-/// Bytes of the shortest packet that is looked at: id, action, transaction (BEP 15).
+/// Bytes of the shortest packet that is read: connection id, action, transaction (BEP 15).
 const PREFIX: usize = 16;
 
-/// Bytes of an announce; what stands behind, such as BEP 41 options, is ignored (BEP 15).
+/// Bytes of an announce (BEP 15); what follows, such as the options of BEP 41, is ignored.
 const ANNOUNCE: usize = 98;
 
 /// Bytes of a reply to an announce before the peers (BEP 15).
 const ANNOUNCED: usize = 20;
 
-/// Bytes of a reply that says nothing but the action.
+/// Bytes of a reply with action and transaction only.
 const ACTION_ONLY: usize = 8;
 
 /// Bytes of the longest reply in a build whose addresses have `address` bytes.
@@ -25,7 +25,7 @@ pub const fn reply_max(address: usize) -> usize {
     if announced > scraped { announced } else { scraped }
 }
 
-/// The text of the error told where a connection id is wrong (as the original), with its NUL.
+/// The error message for a wrong connection id (as the original), with its NUL.
 const MISMATCH: &[u8] = b"Connection ID missmatch.\0";
 
 /// A request's kind (BEP 15).
@@ -33,25 +33,25 @@ const MISMATCH: &[u8] = b"Connection ID missmatch.\0";
 pub enum Action {
     /// Asks for a connection id.
     Connect,
-    /// Tells of a peer and asks for others.
+    /// Names a peer and asks for others.
     Announce,
     /// Asks for counts.
     Scrape,
 }
 
-/// What every packet starts with.
+/// The first fields of every packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Prefix {
     /// The connection id, or [`MAGIC`].
     pub connection: u64,
     /// The request's kind.
     pub action: Action,
-    /// The client's number for this request.
+    /// The client's id of this request, which the reply repeats.
     pub transaction: [u8; 4],
 }
 
 impl Prefix {
-    /// Reads the first 16 bytes; nothing if there are fewer, or of an unknown kind.
+    /// Reads the first 16 bytes. `None` if there are fewer, or the action is unknown.
     pub fn parse(packet: &[u8]) -> Option<Prefix> {
         let prefix: &[u8; PREFIX] = packet.first_chunk()?;
         let action = match u32::from_be_bytes(*field(prefix, 8)?) {
@@ -91,14 +91,14 @@ fn field<const L: usize>(packet: &[u8], at: usize) -> Option<&[u8; L]> {
     packet.get(at..)?.first_chunk()
 }
 
-/// The info hashes of a scrape, as many as are answered. One that is cut short at the packet's end is given as none:
-/// it is answered as an unknown torrent.
+/// The info hashes of a scrape, at most [`UDP_SCRAPE_MAX`]. `None` stands for one that is cut short at the packet's end: it is answered
+/// as an unknown torrent.
 pub fn scrape_hashes(packet: &[u8]) -> impl Iterator<Item = Option<&[u8; 20]>> {
     let hashes = packet.get(PREFIX..).unwrap_or_default();
     hashes.chunks(20).take(UDP_SCRAPE_MAX).map(|hash| hash.try_into().ok())
 }
 
-/// Writes replies into a buffer that is long enough for any of them ([`reply_max`]), and counts their bytes.
+/// Writes a reply into a buffer that is long enough for any ([`reply_max`]).
 pub struct Reply<'a> {
     buffer: &'a mut [u8],
     length: usize,
@@ -110,7 +110,7 @@ impl<'a> Reply<'a> {
         Reply { buffer, length: 0 }
     }
 
-    /// Bytes written; nought means silence.
+    /// Bytes written. 0: there is no reply.
     pub fn length(&self) -> usize {
         self.length
     }
@@ -126,7 +126,7 @@ impl<'a> Reply<'a> {
         self.put(&value.to_be_bytes());
     }
 
-    /// What every reply starts with, and all that is said of a torrent that is not served.
+    /// Writes action and transaction: the start of every reply, and the whole reply for a torrent that the access list forbids.
     pub fn action(&mut self, action: Action, transaction: [u8; 4]) {
         self.put_u32(match action {
             Action::Connect => 0,
@@ -136,25 +136,25 @@ impl<'a> Reply<'a> {
         self.put(&transaction);
     }
 
-    /// Gives out a connection id.
+    /// Writes the reply to a connect request.
     pub fn connected(&mut self, transaction: [u8; 4], connection: u64) {
         self.action(Action::Connect, transaction);
         self.put(&connection.to_be_bytes());
     }
 
-    /// Tells that the connection id is wrong (BEP 15: action 3).
+    /// Writes the error for a wrong connection id (BEP 15: action 3).
     pub fn mismatch(&mut self, transaction: [u8; 4]) {
         self.put_u32(3);
         self.put(&transaction);
         self.put(MISMATCH);
     }
 
-    /// Where the peers of an announce's reply go, to be written before [`announced`](Self::announced).
+    /// The room for the peers of an announce's reply. They are written before [`announced`](Self::announced) is called.
     pub fn room_for_peers(&mut self) -> &mut [u8] {
         self.buffer.get_mut(ANNOUNCED..).unwrap_or_default()
     }
 
-    /// The reply to an announce. So many bytes of peers have been written to [their room](Self::room_for_peers).
+    /// Writes the reply to an announce. `peers` bytes of peers are in [their room](Self::room_for_peers) already.
     pub fn announced(&mut self, transaction: [u8; 4], interval: Interval, counts: Counts, peers: usize) {
         self.action(Action::Announce, transaction);
         self.put_u32(interval.seconds());
@@ -163,7 +163,7 @@ impl<'a> Reply<'a> {
         self.length = self.buffer.len().min(self.length + peers);
     }
 
-    /// One torrent of a scrape's reply.
+    /// Writes one torrent of a scrape's reply.
     pub fn scraped(&mut self, counts: Counts) {
         self.put_u32(counts.seeders);
         self.put_u32(counts.downloaded);
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn short_and_unknown_packets_mean_nothing() {
+    fn short_and_unknown_packets_are_ignored() {
         assert_eq!(Prefix::parse(&packet(0, 15)), None);
         assert_eq!(Prefix::parse(&packet(3, 16)), None);
         assert_eq!(Prefix::parse(&packet(u32::MAX, 16)), None);

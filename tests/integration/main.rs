@@ -11,6 +11,7 @@ mod conversations;
 mod differential;
 mod harness;
 mod keepalive;
+mod layout;
 mod livesync;
 mod long_answers;
 mod makefile;

@@ -26,7 +26,7 @@ pub struct Job {
 
 impl Job {
     fn compress(&mut self) {
-        self.encoder.press(self.piece.get(self.from..).unwrap_or_default(), self.last);
+        self.encoder.compress(self.piece.get(self.from..).unwrap_or_default(), self.last);
         self.piece.clear();
     }
 }

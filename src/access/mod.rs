@@ -1,44 +1,43 @@
 //! Access lists: which torrents are served.
 //!
 //! A [`List`] is a sorted array of info hashes, 20 bytes each, under a small index, so that a lookup takes a cache miss or two in a
-//! list of millions. It never changes; the [`Loader`] makes a new one whenever the operator asks for that.
+//! list of millions. It never changes: the [`Loader`] makes a new one whenever the operator asks for that.
 
 mod loader;
 
-use crate::config::AccessList;
-use crate::features::ACCESSLIST;
-use crate::limits::{ACCESS_LIST_SHARE, ACCESS_LIST_STEP};
 pub use loader::Loader;
+
+use crate::config::AccessList;
+use crate::features::ACCESS_LIST;
+use crate::limits::{ACCESS_LIST_SHARE, ACCESS_LIST_STEP};
+use crate::types::InfoHash;
 use std::collections::TryReserveError;
 use std::io::{self, BufRead, Read};
 
-/// Bytes of an info hash in hex digits.
-const DIGITS: usize = 40;
-
-/// Whether the torrents on the list are those that are served.
-const WHITE: bool = matches!(ACCESSLIST, Some(AccessList::White));
+/// Hex digits of an info hash.
+const DIGITS: usize = InfoHash::HEX_DIGITS;
 
 /// A list of info hashes.
 #[derive(Debug, Default)]
 pub struct List {
     /// In ascending order, none twice.
-    hashes: Vec<[u8; 20]>,
+    hashes: Vec<InfoHash>,
     /// For each value of the first `bits` bits, where its hashes start; one more for the end. Empty: no hashes.
     starts: Vec<u32>,
     bits: u32,
 }
 
 impl List {
-    /// A list under which these torrents are served, for tests.
+    /// A list under which these torrents are served, for tests: a blacklist is empty.
     #[cfg(test)]
-    pub fn serving(hashes: impl IntoIterator<Item = [u8; 20]>) -> List {
+    pub fn serving(hashes: impl IntoIterator<Item = InfoHash>) -> List {
         let mut list = List::default();
-        list.hashes.extend(hashes.into_iter().filter(|_| WHITE));
+        list.hashes.extend(hashes.into_iter().filter(|_| ACCESS_LIST == Some(AccessList::White)));
         list.arrange().unwrap();
         list
     }
 
-    /// Puts hashes in any order into order, and the index over them.
+    /// Sorts the hashes and makes the index.
     ///
     /// # Errors
     /// There is no memory for the index.
@@ -60,12 +59,16 @@ impl List {
         Ok(())
     }
 
-    /// Whether a torrent is served. Without any list a whitelist serves none, a blacklist all.
-    pub fn allows(&self, hash: &[u8; 20]) -> bool {
-        self.contains(hash) == WHITE
+    /// Whether a torrent is served. Builds without access lists serve all. An empty whitelist serves none, an empty blacklist all.
+    pub fn allows(&self, hash: &InfoHash) -> bool {
+        match ACCESS_LIST {
+            Some(AccessList::White) => self.contains(hash),
+            Some(AccessList::Black) => !self.contains(hash),
+            None => true,
+        }
     }
 
-    fn contains(&self, hash: &[u8; 20]) -> bool {
+    fn contains(&self, hash: &InfoHash) -> bool {
         let at = prefix(hash, self.bits);
         let Some([start, end]) = self.starts.get(at..at + 2) else { return false };
         self.hashes.get(*start as usize..*end as usize).is_some_and(|share| share.binary_search(hash).is_ok())
@@ -79,9 +82,9 @@ impl Drop for List {
     }
 }
 
-/// Gives back what the hashes do not need, in small steps: many megabytes in one go would not only keep this thread busy for as
-/// long, but all that touch the memory of the process.
-fn release(hashes: &mut Vec<[u8; 20]>) {
+/// Frees the memory that the hashes do not need, in small steps: to free many megabytes at once would not only keep this thread busy,
+/// but hold up every thread that touches the memory of the process.
+fn release(hashes: &mut Vec<InfoHash>) {
     while hashes.capacity() > hashes.len() {
         let less = hashes.capacity().saturating_sub(ACCESS_LIST_STEP);
         hashes.shrink_to(less.max(hashes.len()));
@@ -89,25 +92,25 @@ fn release(hashes: &mut Vec<[u8; 20]>) {
 }
 
 /// The first bits of a hash as a number.
-fn prefix(hash: &[u8; 20], bits: u32) -> usize {
-    let [a, b, c, d, ..] = *hash;
+fn prefix(hash: &InfoHash, bits: u32) -> usize {
+    let [a, b, c, d, ..] = hash.0;
     (u64::from(u32::from_be_bytes([a, b, c, d])) >> (u32::BITS - bits)) as usize
 }
 
 /// Reads the hashes of a list: lines that begin with 40 hex digits, no more of them behind; whatever else stands behind, and
-/// all other lines, are ignored (as the original). Tells whether the last line breaks off within a hash.
+/// all other lines, are ignored (as the original). Returns whether the last line is cut short within a hash.
 ///
 /// # Errors
 /// Reading fails.
-fn parse(mut reader: impl BufRead, hashes: &mut Vec<[u8; 20]>) -> io::Result<bool> {
+fn parse(mut reader: impl BufRead, hashes: &mut Vec<InfoHash>) -> io::Result<bool> {
     let mut line = Vec::with_capacity(DIGITS + 1);
-    let mut torn = false;
+    let mut cut_short = false;
     loop {
         line.clear();
         if reader.by_ref().take(DIGITS as u64 + 1).read_until(b'\n', &mut line)? == 0 {
-            return Ok(torn);
+            return Ok(cut_short);
         }
-        torn = line.len() < DIGITS && line.iter().all(u8::is_ascii_hexdigit);
+        cut_short = line.len() < DIGITS && line.iter().all(u8::is_ascii_hexdigit);
         if line.len() > DIGITS && !line.ends_with(b"\n") {
             reader.skip_until(b'\n')?;
         }
@@ -115,17 +118,12 @@ fn parse(mut reader: impl BufRead, hashes: &mut Vec<[u8; 20]>) -> io::Result<boo
     }
 }
 
-fn hash(line: &[u8]) -> Option<[u8; 20]> {
-    let (digits, behind) = line.split_at_checked(DIGITS)?;
-    if behind.first().is_some_and(u8::is_ascii_hexdigit) {
+fn hash(line: &[u8]) -> Option<InfoHash> {
+    let (digits, rest) = line.split_at_checked(DIGITS)?;
+    if rest.first().is_some_and(u8::is_ascii_hexdigit) {
         return None;
     }
-    let mut hash = [0; 20];
-    for (byte, pair) in hash.iter_mut().zip(digits.as_chunks::<2>().0) {
-        let [high, low] = pair.map(|digit| char::from(digit).to_digit(16));
-        *byte = (high? << 4 | low?) as u8;
-    }
-    Some(hash)
+    InfoHash::from_hex(digits)
 }
 
 #[cfg(test)]
@@ -137,11 +135,11 @@ mod tests {
     const A: &str = "aea0106a82f5a88ed922a63dc3ab60e1a6e465c0";
     const B: &str = "9f5ed997956395cded6184b261b87a09666fcc19";
 
-    /// The first digits of the hashes read, and whether the end is torn.
+    /// The first digits of the hashes read, and whether the end is cut_short.
     fn read(text: &[u8]) -> (Vec<u8>, bool) {
         let mut hashes = Vec::new();
-        let torn = parse(text, &mut hashes).unwrap();
-        (hashes.iter().map(|hash| hash[0]).collect(), torn)
+        let cut_short = parse(text, &mut hashes).unwrap();
+        (hashes.iter().map(|hash| hash.0[0]).collect(), cut_short)
     }
 
     #[test]
@@ -149,7 +147,7 @@ mod tests {
         let (a, b) = (0xae, 0x9f);
         let long = format!("{A} {}\n{}\n{B}\n", "x".repeat(10 << 20), "0".repeat(10 << 20));
         let upper = A.to_uppercase();
-        for (text, hashes, torn) in [
+        for (text, hashes, cut_short) in [
             (String::new(), vec![], false),
             (A.into(), vec![a], false),
             (format!("{A}\n"), vec![a], false),
@@ -168,12 +166,17 @@ mod tests {
             (long, vec![a, b], false),
         ] {
             let start: String = text.chars().take(60).collect();
-            assert_eq!(read(text.as_bytes()), (hashes, torn), "{start:?}");
+            assert_eq!(read(text.as_bytes()), (hashes, cut_short), "{start:?}");
         }
         assert_eq!(format!("{A}\n{B}").len(), 81);
     }
 
-    fn list(hashes: Vec<[u8; 20]>) -> List {
+    /// Whether a torrent that is on the list, or is not, is served.
+    fn served(on_the_list: bool) -> bool {
+        ACCESS_LIST.is_none_or(|kind| on_the_list == (kind == AccessList::White))
+    }
+
+    fn list(hashes: Vec<InfoHash>) -> List {
         let mut list = List::default();
         list.hashes = hashes;
         list.arrange().unwrap();
@@ -186,19 +189,19 @@ mod tests {
             let make = |n: u32| {
                 let mut hash = [7; 20];
                 hash[..4].copy_from_slice(&n.wrapping_mul(0x9e37_79b9).to_be_bytes());
-                hash
+                InfoHash(hash)
             };
             let list = list((0..count).chain(0..count / 2).map(make).collect());
             assert_eq!(list.hashes.len(), count as usize);
             for n in 0..count {
                 assert!(list.contains(&make(n)), "{n} of {count}");
-                assert_eq!(list.allows(&make(n)), WHITE);
+                assert_eq!(list.allows(&make(n)), served(true));
             }
             for n in count..count + 100 {
                 assert!(!list.contains(&make(n)), "{n} above {count}");
-                assert_eq!(list.allows(&make(n)), !WHITE);
+                assert_eq!(list.allows(&make(n)), served(false));
             }
-            for hash in [[0; 20], [255; 20]] {
+            for hash in [InfoHash([0; 20]), InfoHash([255; 20])] {
                 assert!(!list.contains(&hash) || count > 0 && hash == make(0));
             }
         }
@@ -210,7 +213,7 @@ mod tests {
         let hashes = std::iter::repeat_with(|| {
             let mut hash = [0; 20];
             hash[..8].copy_from_slice(&random.next_u64().to_be_bytes());
-            hash
+            InfoHash(hash)
         });
         let list = list(hashes.take(1_000_000).collect());
         let bytes = list.hashes.capacity() * 20 + list.starts.capacity() * 4;
@@ -220,6 +223,8 @@ mod tests {
     proptest! {
         #[test]
         fn as_a_set(hashes in prop::collection::vec(prop::array::uniform20(0..3_u8), 0..300), others in prop::collection::vec(prop::array::uniform20(0..3_u8), 50)) {
+            let hashes: Vec<_> = hashes.into_iter().map(InfoHash).collect();
+            let others: Vec<_> = others.into_iter().map(InfoHash).collect();
             let set: BTreeSet<_> = hashes.iter().copied().collect();
             let list = list(hashes);
             for hash in set.iter().chain(&others) {

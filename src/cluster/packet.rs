@@ -1,8 +1,8 @@
-//! What the trackers of a cluster tell each other: datagrams of a head and whole records (as the original).
+//! The packets of live sync: datagrams of a head and whole records (as the original).
 //!
-//! The head is the sender's id, by which everybody knows their own packets, and a type, of which only one was ever used: peers. A
-//! record is an info hash and a peer as the original keeps it in memory: address, port, flags, age. The age is always nought when a
-//! record is sent, and never looked at.
+//! The head is the sender's id, by which trackers recognise their own packets, and a type, of which only one was ever used: peers. A
+//! record is an info hash and a peer as the original keeps it in memory: address, port, flags, age. The age is always 0 when a
+//! record is sent, and ignored when it is received.
 
 use crate::limits::LIVESYNC_PACKET_MAX;
 use std::net::Ipv4Addr;
@@ -13,25 +13,25 @@ pub const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 23, 5);
 /// Bytes before the records: tracker id and type.
 pub const HEAD: usize = 8;
 
-/// The type of packets that tell of peers.
+/// The type of packets with records of peers.
 const PEERS: [u8; 4] = [0; 4];
 
 const SEEDING: u8 = 0x80;
 const COMPLETED: u8 = 0x40;
 const STOPPED: u8 = 0x20;
 
-/// What one announce was about.
+/// One announce, as another tracker reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record<const N: usize> {
-    /// Which torrent.
+    /// The torrent.
     pub info_hash: [u8; 20],
     /// The peer's address, most significant byte first.
     pub address: [u8; N],
     /// Its port, most significant byte first.
     pub port: [u8; 2],
-    /// It has everything.
+    /// The peer has all of the torrent.
     pub seeding: bool,
-    /// It has just got everything.
+    /// It has just completed its download.
     pub completed: bool,
     /// It leaves.
     pub stopped: bool,
@@ -42,7 +42,7 @@ impl<const N: usize> Record<N> {
     pub const SIZE: usize = 20 + N + 2 + 1 + 1;
 
     /// Records in a packet at most: 52 with IPv4 addresses, 36 with IPv6 ones.
-    pub const A_PACKET: usize = (LIVESYNC_PACKET_MAX - 1 - HEAD) / Self::SIZE;
+    pub const PER_PACKET: usize = (LIVESYNC_PACKET_MAX - 1 - HEAD) / Self::SIZE;
 
     /// Appends the record to a packet.
     pub fn write(&self, packet: &mut Vec<u8>) {
@@ -71,8 +71,8 @@ impl<const N: usize> Record<N> {
     }
 }
 
-static_assertions::const_assert_eq!(Record::<4>::A_PACKET, 52);
-static_assertions::const_assert_eq!(Record::<16>::A_PACKET, 36);
+static_assertions::const_assert_eq!(Record::<4>::PER_PACKET, 52);
+static_assertions::const_assert_eq!(Record::<16>::PER_PACKET, 36);
 
 /// The head of the packets that a tracker sends.
 pub fn head(tracker_id: u32) -> [u8; HEAD] {
@@ -81,16 +81,16 @@ pub fn head(tracker_id: u32) -> [u8; HEAD] {
     [a, b, c, d, e, f, g, h]
 }
 
-/// The whole records of a packet that was received. None where it is this tracker's own, of another type, or has nothing behind its head;
-/// bytes behind the last whole record don't count.
+/// The whole records of a received packet. There are none where the packet is this tracker's own or of another type. Bytes behind the
+/// last whole record are ignored.
 pub fn records<const N: usize>(packet: &[u8], own_id: u32) -> impl Iterator<Item = Record<N>> {
     let (head, records) = packet.split_at_checked(HEAD).unwrap_or_default();
-    let heard = !head.starts_with(&id_bytes(own_id)) && head.ends_with(&PEERS);
-    let records = if heard { records } else { &[] };
+    let valid = !head.starts_with(&id_bytes(own_id)) && head.ends_with(&PEERS);
+    let records = if valid { records } else { &[] };
     records.chunks_exact(Record::<N>::SIZE).filter_map(Record::read)
 }
 
-/// Ids are only ever compared, so they go as they stand in memory.
+/// Ids are only compared, so they are sent as they are in memory (as the original).
 fn id_bytes(tracker_id: u32) -> [u8; 4] {
     tracker_id.to_ne_bytes()
 }
@@ -120,7 +120,7 @@ mod tests {
         packet
     }
 
-    fn heard<const N: usize>(packet: &[u8]) -> Vec<Record<N>> {
+    fn received<const N: usize>(packet: &[u8]) -> Vec<Record<N>> {
         records(packet, OWN).collect()
     }
 
@@ -142,10 +142,10 @@ mod tests {
     }
 
     fn round_trip<const N: usize>() {
-        let full = Record::<N>::A_PACKET as u8;
+        let full = Record::<N>::PER_PACKET as u8;
         let packet = packet::<N>(OTHER, full);
         assert!(packet.len() < LIVESYNC_PACKET_MAX && packet.len() + Record::<N>::SIZE >= LIVESYNC_PACKET_MAX);
-        assert_eq!(heard::<N>(&packet), (0..full).map(record).collect::<Vec<_>>());
+        assert_eq!(received::<N>(&packet), (0..full).map(record).collect::<Vec<_>>());
     }
 
     #[test]
@@ -155,20 +155,20 @@ mod tests {
     }
 
     #[test]
-    fn only_whole_records_of_others_are_heard() {
+    fn only_whole_records_of_others_are_received() {
         let good = packet::<4>(OTHER, 2);
-        assert_eq!(heard::<4>(&good).len(), 2);
-        assert_eq!(heard::<4>(&packet::<4>(OWN, 2)), []);
+        assert_eq!(received::<4>(&good).len(), 2);
+        assert_eq!(received::<4>(&packet::<4>(OWN, 2)), []);
         for at in 4..8 {
             let mut other_type = good.clone();
             other_type[at] = 1;
-            assert_eq!(heard::<4>(&other_type), [], "byte {at}");
+            assert_eq!(received::<4>(&other_type), [], "byte {at}");
         }
         for length in 0..good.len() {
-            assert_eq!(heard::<4>(&good[..length]).len(), length.saturating_sub(HEAD) / 28, "{length}");
+            assert_eq!(received::<4>(&good[..length]).len(), length.saturating_sub(HEAD) / 28, "{length}");
         }
         let trailing = [&good[..], &[0xff; 27]].concat();
-        assert_eq!(heard::<4>(&trailing), heard::<4>(&good));
+        assert_eq!(received::<4>(&trailing), received::<4>(&good));
     }
 
     #[test]
@@ -177,7 +177,7 @@ mod tests {
         let end = packet.len();
         packet[end - 1] = 200;
         packet[end - 2] = 0x1f;
-        assert_eq!(heard::<4>(&packet), [record(0)]);
+        assert_eq!(received::<4>(&packet), [record(0)]);
     }
 
     proptest! {

@@ -5,17 +5,17 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::io::Write;
 
-/// Makes one gzip file, piece by piece, and lets its beginning be taken while the rest is still to come.
+/// Compresses one answer piece by piece; the beginning of the output can be taken before the last piece is there.
 pub struct Encoder(GzEncoder<Vec<u8>>);
 
 impl Encoder {
-    /// Begins a file behind what `output` holds already.
+    /// Starts an answer. What is compressed is appended to `output`.
     pub fn new(output: Vec<u8>) -> Encoder {
         Encoder(GzEncoder::new(output, Compression::new(GZIP_LEVEL)))
     }
 
-    /// Adds a piece; `last` ends the file.
-    pub fn press(&mut self, piece: &[u8], last: bool) {
+    /// Compresses one more piece; `last` ends the answer.
+    pub fn compress(&mut self, piece: &[u8], last: bool) {
         // writing to memory does not fail
         let _ = self.0.write_all(piece);
         if last {
@@ -23,7 +23,7 @@ impl Encoder {
         }
     }
 
-    /// What has been written and not been taken.
+    /// The compressed bytes that were not taken yet.
     pub fn output(&mut self) -> &mut Vec<u8> {
         self.0.get_mut()
     }
@@ -35,12 +35,12 @@ mod tests {
     use std::io::Read;
 
     #[test]
-    fn a_file_in_pieces() {
+    fn an_answer_in_pieces() {
         let mut encoder = Encoder::new(b"room".to_vec());
         let (mut plain, mut packed) = (Vec::new(), Vec::new());
         for n in 0..400_u32 {
             let piece: Vec<u8> = (0..997).map(|at| (at * n / 7 % 251) as u8).collect();
-            encoder.press(&piece, n == 399);
+            encoder.compress(&piece, n == 399);
             plain.extend(piece);
             packed.append(encoder.output());
         }

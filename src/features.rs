@@ -1,27 +1,16 @@
 //! The seam: the only place, besides `lib.rs`, that asks for cargo features.
 //!
-//! A small switch is a constant, and code that depends on it is a plain `if`, so that both sides always compile. A large one is
-//! a module beside a face that does nothing and has the same items.
-
-#[cfg(feature = "compression-gzip")]
-#[path = "gzip.rs"]
-pub mod gzip;
-#[cfg(not(feature = "compression-gzip"))]
-#[path = "gzip_off.rs"]
-pub mod gzip;
+//! A switch is a constant, and code that depends on it is a plain `if`, so that both sides always compile. The one exception is
+//! the encoder of `compression-gzip`, which needs a library that other builds do not have: a module stands for it there.
 
 use crate::config::{AccessList, Switches};
 
-#[cfg(any(feature = "accesslist-black", feature = "accesslist-white"))]
-pub mod accesslist;
-#[cfg(not(any(feature = "accesslist-black", feature = "accesslist-white")))]
-#[path = "no_accesslist.rs"]
-pub mod accesslist;
-#[cfg(not(feature = "sync-live"))]
-#[path = "no_livesync.rs"]
-pub mod livesync;
-#[cfg(feature = "sync-live")]
-pub mod livesync;
+#[cfg(feature = "compression-gzip")]
+#[path = "server/http/gzip.rs"]
+pub mod gzip;
+#[cfg(not(feature = "compression-gzip"))]
+#[path = "server/http/no_gzip.rs"]
+pub mod gzip;
 
 /// A tracker for IPv6: peers of 18 bytes.
 pub const V6: bool = cfg!(feature = "v6");
@@ -47,20 +36,23 @@ pub const LOG_NUMWANT: bool = cfg!(feature = "log-numwant");
 /// Networks that announce too often are counted.
 pub const SPOT_WOODPECKER: bool = cfg!(feature = "spot-woodpecker");
 
-/// Requests of chosen networks are kept to be read.
+/// Requests of chosen networks are logged.
 pub const FULLLOG_NETWORKS: bool = cfg!(feature = "fulllog-networks");
 
-/// Completed downloads are told to the system's log.
+/// Completed downloads are written to the system's log.
 pub const SYSLOGS: bool = cfg!(feature = "syslogs");
 
-/// The list that decides which torrents are served, if there is one.
-pub const ACCESSLIST: Option<AccessList> = if cfg!(feature = "accesslist-white") {
+/// The kind of list that decides which torrents are served. `None`: all are.
+pub const ACCESS_LIST: Option<AccessList> = if cfg!(feature = "accesslist-white") {
     Some(AccessList::White)
 } else if cfg!(feature = "accesslist-black") {
     Some(AccessList::Black)
 } else {
     None
 };
+
+/// The trackers of a cluster report their peers to each other.
+pub const SYNC_LIVE: bool = cfg!(feature = "sync-live");
 
 /// Statistics are for blessed addresses only.
 pub const RESTRICT_STATS: bool = cfg!(feature = "restrict-stats");
@@ -71,13 +63,13 @@ pub const IP_FROM_QUERY_STRING: bool = cfg!(feature = "ip-from-query-string");
 /// `X-Forwarded-For` is believed from blessed proxies.
 pub const IP_FROM_PROXY: bool = cfg!(feature = "ip-from-proxy");
 
-/// HTTP connections stay for further requests where the client asks for that.
+/// HTTP connections stay open for further requests where the client asks for that.
 pub const KEEPALIVE: bool = cfg!(feature = "keepalive");
 
 /// What the command line and the config file may say in this build.
 pub const SWITCHES: Switches = Switches {
-    accesslist: ACCESSLIST,
-    sync_live: cfg!(feature = "sync-live"),
+    accesslist: ACCESS_LIST,
+    sync_live: SYNC_LIVE,
     restrict_stats: RESTRICT_STATS,
     ip_from_proxy: IP_FROM_PROXY,
     v6: V6,
@@ -91,7 +83,7 @@ pub const COMPILED_IN: &[(&str, bool)] = &[
     ("compression-gzip-always", COMPRESSION_GZIP_ALWAYS),
     ("accesslist-black", cfg!(feature = "accesslist-black")),
     ("accesslist-white", cfg!(feature = "accesslist-white")),
-    ("sync-live", SWITCHES.sync_live),
+    ("sync-live", SYNC_LIVE),
     ("restrict-stats", RESTRICT_STATS),
     ("ip-from-query-string", IP_FROM_QUERY_STRING),
     ("ip-from-proxy", IP_FROM_PROXY),

@@ -1,5 +1,5 @@
-//! Reads access lists without holding up the loop: a thread of its own opens, reads and sorts, the loop takes the whole list in
-//! one move, and the thread gets the old one to drop.
+//! Reads access lists without holding up the loop: a thread of its own opens the file, reads and sorts. The loop takes the whole list
+//! in one move and hands the old one to the thread to drop.
 
 use super::{List, parse};
 use crate::limits::ACCESS_LIST_FILE_MAX;
@@ -17,24 +17,24 @@ use std::thread;
 /// Bytes read from a file in one go.
 const BUFFER: usize = 1 << 16;
 
-/// What the thread is to do.
-enum Order {
+/// What the thread is asked to do.
+enum Request {
     Load,
     Drop(List),
 }
 
-/// The loop's side of the thread that loads lists. At most one order of each kind is under way.
+/// The loop's side of the thread that loads lists. At most one request of each kind is under way.
 #[derive(Debug)]
 pub struct Loader {
-    /// Nobody receives these where the system had no thread to give: then lists are loaded by the loop itself.
-    orders: Sender<Order>,
-    /// New lists; none where the one in force stays.
+    /// Not received where the system refused the thread: then the loop loads lists itself.
+    requests: Sender<Request>,
+    /// New lists. `None`: the one in force stays.
     loaded: Receiver<Option<List>>,
     done: Sender<Option<List>>,
     waker: Arc<Waker>,
     file: Option<OsString>,
     loading: bool,
-    /// Asked again while loading: the file may have changed behind the place that was being read.
+    /// Asked again while loading. The file may have changed where it had been read already.
     again: bool,
 }
 
@@ -43,62 +43,62 @@ impl Loader {
     ///
     /// # Errors
     /// There are no descriptors left.
-    pub fn new(file: Option<OsString>) -> io::Result<Loader> {
+    pub fn start(file: Option<OsString>) -> io::Result<Loader> {
         let waker = Arc::new(Waker::new()?);
-        let (orders, received) = channel();
+        let (requests, received) = channel();
         let (done, loaded) = channel();
         let (name, wakes, loads) = (file.clone(), Arc::clone(&waker), done.clone());
         let serve = move || {
             for order in received {
                 match order {
-                    Order::Load => {
-                        // nobody to take it: the process is ending
+                    Request::Load => {
+                        // fails when the process is ending
                         let _ = loads.send(load(name.as_deref()));
                         wakes.wake();
                     }
-                    Order::Drop(list) => drop(list),
+                    Request::Drop(list) => drop(list),
                 }
             }
         };
         let _refused_is_harmless = thread::Builder::new().name("access list".into()).spawn(serve);
-        Ok(Loader { orders, loaded, done, waker, file, loading: false, again: false })
+        Ok(Loader { requests, loaded, done, waker, file, loading: false, again: false })
     }
 
-    /// Loads the list that the tracker starts with, before anybody is served.
+    /// Loads the list that the tracker starts with. Returns when that is done: no request is served before.
     pub fn load_first(&mut self, list: &mut List) {
         if let Some(first) = load(self.file.as_deref()) {
             *list = first;
         }
     }
 
-    /// What is readable when a list is to be [exchanged](Self::exchange).
-    pub fn waker(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.waker.as_fd())
+    /// A descriptor that is readable when a list is there to be [installed](Self::install).
+    pub fn waker(&self) -> BorrowedFd<'_> {
+        self.waker.as_fd()
     }
 
-    /// Has the file read again.
+    /// Asks for the file to be read again.
     pub fn reload(&mut self) {
         if self.loading {
             self.again = true;
             return;
         }
         self.loading = true;
-        if self.orders.send(Order::Load).is_err() {
+        if self.requests.send(Request::Load).is_err() {
             // there is no thread; the receiver is this loader's own
             let _ = self.done.send(load(self.file.as_deref()));
             self.waker.wake();
         }
     }
 
-    /// Puts the list that was loaded in force, if there is a new one.
-    pub fn exchange(&mut self, list: &mut List) {
+    /// Replaces the list by the one that was loaded, if there is a new one.
+    pub fn install(&mut self, list: &mut List) {
         self.waker.clear();
         while let Ok(loaded) = self.loaded.try_recv() {
             self.loading = false;
             if let Some(new) = loaded {
                 let old = std::mem::replace(list, new);
                 // without the thread it is dropped here, which is no worse than keeping it
-                let _ = self.orders.send(Order::Drop(old));
+                let _ = self.requests.send(Request::Drop(old));
             }
             if std::mem::take(&mut self.again) {
                 self.reload();
@@ -107,12 +107,12 @@ impl Loader {
     }
 }
 
-/// Why a file gives no list.
+/// Why a file yields no list.
 #[derive(Debug)]
 enum Fault {
-    /// It cannot be opened or read, or is no file.
+    /// It cannot be opened or read, or is not a regular file.
     Unreadable,
-    /// It is not taken for another reason.
+    /// It is refused for another reason.
     Refused(&'static str),
 }
 
@@ -122,7 +122,7 @@ impl From<io::Error> for Fault {
     }
 }
 
-/// Loads a file, or tells on stderr why not.
+/// Loads a file. If that fails, says why on stderr.
 fn load(file: Option<&OsStr>) -> Option<List> {
     let name = file.map_or(&b"(null)"[..], OsStr::as_bytes);
     let result = file.map_or(Err(Fault::Unreadable), |file| read(file, ACCESS_LIST_FILE_MAX));
@@ -133,13 +133,13 @@ fn load(file: Option<&OsStr>) -> Option<List> {
         Err(Fault::Refused(why)) => (None, Some(refused(name, why))),
     };
     if let Some(message) = message {
-        // nobody may be reading it
+        // stderr may be closed
         let _ = io::stderr().write_all(&message);
     }
     list
 }
 
-/// The message for a file that cannot be read (as the original, which never does create it).
+/// The message for a file that cannot be read (as the original, which never creates it either).
 fn unreadable(name: &[u8]) -> Vec<u8> {
     let directory = std::env::current_dir().unwrap_or_default();
     let parts: [&[u8]; 5] = [
@@ -156,7 +156,7 @@ fn refused(name: &[u8], why: &str) -> Vec<u8> {
     [b"Warning: accesslist file ", name, b": ", why.as_bytes(), b".\n"].concat()
 }
 
-/// Reads a file, and tells whether its last line breaks off within a hash.
+/// Reads a file. Returns the list, and whether its last line is cut short within a hash.
 fn read(file: &OsStr, bytes_max: u64) -> Result<(List, bool), Fault> {
     let (file, before) = open_regular(file)?;
     if before.len() > bytes_max {
@@ -166,12 +166,12 @@ fn read(file: &OsStr, bytes_max: u64) -> Result<(List, bool), Fault> {
     // a hash takes 41 bytes of the file, but for the last one
     let mut list = List::default();
     list.hashes.try_reserve_exact((before.len() / 41 + 1) as usize).map_err(|_| NO_MEMORY)?;
-    let torn = parse(BufReader::with_capacity(BUFFER, (&file).take(before.len())), &mut list.hashes)?;
+    let cut_short = parse(BufReader::with_capacity(BUFFER, (&file).take(before.len())), &mut list.hashes)?;
     if state(&before) != state(&file.metadata()?) {
         return Err(Fault::Refused("it changed while it was read, the list in force stays"));
     }
     list.arrange().map_err(|_| NO_MEMORY)?;
-    Ok((list, torn))
+    Ok((list, cut_short))
 }
 
 /// What changes when a file is written to.
@@ -183,10 +183,11 @@ fn state(metadata: &Metadata) -> (u64, Option<std::time::SystemTime>) {
 mod tests {
     use super::*;
     use crate::sys::poller::{Interest, Poller};
+    use crate::types::InfoHash;
     use std::fs::File;
     use std::time::Duration;
 
-    const HASH: [u8; 20] = [0xab; 20];
+    const HASH: InfoHash = InfoHash([0xab; 20]);
 
     fn scratch(name: &str) -> std::path::PathBuf {
         let path = std::env::temp_dir().join(format!("opentracker-list-{}-{name}", std::process::id()));
@@ -200,12 +201,12 @@ mod tests {
     }
 
     #[test]
-    fn files_that_give_no_list() {
+    fn files_that_yield_no_list() {
         let scratch = scratch("none");
         let file = scratch.join("list");
         let fault = |bytes_max| read(file.as_os_str(), bytes_max).err();
         assert!(matches!(fault(100), Some(Fault::Unreadable)), "missing");
-        std::fs::write(&file, hex(&HASH)).unwrap();
+        std::fs::write(&file, hex(&HASH.0)).unwrap();
         assert!(matches!(fault(39), Some(Fault::Refused(why)) if why.contains("large")));
         assert!(read(file.as_os_str(), 40).unwrap().0.contains(&HASH));
         std::fs::write(&file, "").unwrap();
@@ -230,26 +231,26 @@ mod tests {
     }
 
     #[test]
-    fn lists_come_as_often_as_asked_for() {
+    fn a_list_is_loaded_as_often_as_asked_for() {
         let scratch = scratch("often");
         let file = scratch.join("list");
         std::fs::write(&file, "").unwrap();
-        let mut loader = Loader::new(Some(file.clone().into())).unwrap();
+        let mut loader = Loader::start(Some(file.clone().into())).unwrap();
         let mut list = List::default();
         loader.load_first(&mut list);
         assert!(!list.contains(&HASH));
         let mut poller = Poller::new(1).unwrap();
-        poller.add(loader.waker().unwrap(), 1, Interest::READ).unwrap();
-        // asked while loading: what was written before the last asking is seen in the end
+        poller.add(loader.waker(), 1, Interest::READ).unwrap();
+        // asked while loading: what was written before the last request is read in the end
         loader.reload();
-        std::fs::write(&file, hex(&HASH)).unwrap();
+        std::fs::write(&file, hex(&HASH.0)).unwrap();
         (0..1000).for_each(|_| loader.reload());
         let mut settle = |loader: &mut Loader, list: &mut List| {
             let mut events = Vec::new();
             while loader.loading {
                 poller.wait(&mut events, Some(Duration::from_secs(10))).unwrap();
                 assert!(!events.is_empty());
-                loader.exchange(list);
+                loader.install(list);
             }
         };
         settle(&mut loader, &mut list);

@@ -1,0 +1,191 @@
+//! What this tracker has to report to the others of its cluster, in packets.
+
+use super::packet::{HEAD, Record, head};
+use crate::features::SYNC_LIVE;
+use crate::limits::{LIVESYNC_BACKLOG, LIVESYNC_DELAY, LIVESYNC_RETRY};
+use std::time::Duration;
+
+/// Records that wait to be sent.
+#[derive(Debug)]
+pub struct Outbox<const N: usize> {
+    head: [u8; HEAD],
+    /// Packets, one behind the other; all are full but the last one, perhaps.
+    packets: Vec<u8>,
+    /// When the last packet was sent, in time since the start.
+    last: Duration,
+    /// Until when nothing is sent, after a packet that the system did not take.
+    pause: Duration,
+}
+
+impl<const N: usize> Outbox<N> {
+    /// Bytes of a full packet.
+    const FULL: usize = HEAD + Record::<N>::PER_PACKET * Record::<N>::SIZE;
+
+    /// An empty outbox of the tracker with this id.
+    pub fn new(tracker_id: u32) -> Self {
+        // all the memory it ever takes, so that no announce has to allocate
+        let packets = Vec::with_capacity(if SYNC_LIVE { LIVESYNC_BACKLOG * Self::FULL } else { 0 });
+        Outbox { head: head(tracker_id), packets, last: Duration::ZERO, pause: Duration::ZERO }
+    }
+
+    /// Adds a record. It is dropped where so many wait that the system cannot be taking any packets.
+    pub fn push(&mut self, record: &Record<N>) {
+        if self.packets.len() >= LIVESYNC_BACKLOG * Self::FULL {
+            return;
+        }
+        if self.packets.len().is_multiple_of(Self::FULL) {
+            self.packets.extend_from_slice(&self.head);
+        }
+        record.write(&mut self.packets);
+    }
+
+    /// When the next packet is due, in time since the start. `None`: the outbox is empty.
+    pub fn due(&self) -> Option<Duration> {
+        let due = match self.packets.len() {
+            0 => return None,
+            length if length >= Self::FULL => Duration::ZERO,
+            _ => self.last + LIVESYNC_DELAY,
+        };
+        Some(due.max(self.pause))
+    }
+
+    /// Sends what is due, packet by packet. `send` returns whether the system took the packet; if not, it is sent again later.
+    pub fn flush(&mut self, up: Duration, mut send: impl FnMut(&[u8]) -> bool) {
+        if self.due().is_none_or(|due| up < due) {
+            return;
+        }
+        let mut sent = 0;
+        while let Some(rest) = self.packets.get(sent..).filter(|rest| !rest.is_empty()) {
+            let packet = rest.get(..Self::FULL).unwrap_or(rest);
+            if packet.len() < Self::FULL && up < self.last + LIVESYNC_DELAY {
+                break;
+            }
+            if !send(packet) {
+                self.pause = up + LIVESYNC_RETRY;
+                break;
+            }
+            self.last = up;
+            sent += packet.len();
+        }
+        self.packets.drain(..sent);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const ID: u32 = 7;
+
+    fn at(milliseconds: u64) -> Duration {
+        Duration::from_millis(milliseconds)
+    }
+
+    fn push<const N: usize>(outbox: &mut Outbox<N>, count: usize) {
+        for n in 0..count {
+            outbox.push(&Record {
+                info_hash: [n as u8; 20],
+                address: [1; N],
+                port: [2; 2],
+                seeding: true,
+                completed: false,
+                stopped: false,
+            });
+        }
+    }
+
+    /// Flushes, and returns the number of records in each packet.
+    fn flush<const N: usize>(outbox: &mut Outbox<N>, up: Duration) -> Vec<usize> {
+        let mut sent = Vec::new();
+        outbox.flush(up, |packet| {
+            assert_eq!(packet[..HEAD], head(ID));
+            sent.push(crate::cluster::packet::records::<N>(packet, ID + 1).count());
+            true
+        });
+        sent
+    }
+
+    #[test]
+    fn a_packet_is_sent_15_seconds_after_the_last_one() {
+        let mut outbox = Outbox::<4>::new(ID);
+        assert_eq!(outbox.due(), None);
+        assert_eq!(flush(&mut outbox, at(100_000)), [0; 0], "no packet without records");
+        let mut outbox = Outbox::<4>::new(ID);
+        push(&mut outbox, 1);
+        assert_eq!(outbox.due(), Some(at(15_000)), "counted from the start");
+        assert_eq!(flush(&mut outbox, at(14_999)), [0; 0]);
+        push(&mut outbox, 2);
+        assert_eq!(flush(&mut outbox, at(15_000)), [3]);
+        assert_eq!(outbox.due(), None);
+        push(&mut outbox, 1);
+        assert_eq!(outbox.due(), Some(at(30_000)));
+        assert_eq!(flush(&mut outbox, at(29_999)), [0; 0]);
+        assert_eq!(flush(&mut outbox, at(31_000)), [1]);
+        // after a long pause it is sent at once
+        push(&mut outbox, 1);
+        assert_eq!(flush(&mut outbox, at(99_000)), [1]);
+    }
+
+    #[test]
+    fn a_full_packet_is_sent_at_once() {
+        let mut outbox = Outbox::<4>::new(ID);
+        push(&mut outbox, 51);
+        assert_eq!(flush(&mut outbox, at(1000)), [0; 0]);
+        push(&mut outbox, 1);
+        assert_eq!(outbox.due(), Some(Duration::ZERO));
+        assert_eq!(flush(&mut outbox, at(1000)), [52]);
+        // the others wait for 15 seconds from then on
+        push(&mut outbox, 52 + 52 + 3);
+        assert_eq!(flush(&mut outbox, at(2000)), [52, 52]);
+        assert_eq!(outbox.due(), Some(at(17_000)));
+        assert_eq!(flush(&mut outbox, at(17_000)), [3]);
+        let mut wide = Outbox::<16>::new(ID);
+        push(&mut wide, 40);
+        assert_eq!(flush(&mut wide, at(0)), [36]);
+    }
+
+    #[test]
+    fn what_the_system_does_not_take_is_sent_a_little_later() {
+        let mut outbox = Outbox::<4>::new(ID);
+        push(&mut outbox, 110);
+        let mut tried = 0;
+        outbox.flush(at(1000), |_| {
+            tried += 1;
+            tried == 1
+        });
+        assert_eq!((tried, outbox.due()), (2, Some(at(1010))));
+        assert_eq!(flush(&mut outbox, at(1009)), [0; 0]);
+        assert_eq!(flush(&mut outbox, at(1010)), [52]);
+        assert_eq!(flush(&mut outbox, at(16_010)), [6]);
+    }
+
+    #[test]
+    fn the_backlog_is_bounded() {
+        let mut outbox = Outbox::<4>::new(ID);
+        push(&mut outbox, 52 * LIVESYNC_BACKLOG + 9);
+        assert_eq!(flush(&mut outbox, at(0)), vec![52; LIVESYNC_BACKLOG]);
+        push(&mut outbox, 52);
+        assert_eq!(flush(&mut outbox, at(0)), [52]);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_lost_or_early(steps in prop::collection::vec((0..120_usize, 0..9000_u64), 1..60)) {
+            let mut outbox = Outbox::<4>::new(ID);
+            let (mut pushed, mut sent, mut up, mut last) = (0, 0, 0, 0);
+            for (count, milliseconds) in steps {
+                up += milliseconds;
+                push(&mut outbox, count);
+                pushed += count;
+                for records in flush(&mut outbox, at(up)) {
+                    prop_assert!(records == 52 || up - last >= 15_000);
+                    last = up;
+                    sent += records;
+                }
+                prop_assert!(pushed - sent < 52 && (pushed == sent || up - last < 15_000));
+                prop_assert_eq!(outbox.due(), (pushed > sent).then(|| at(last + 15_000)));
+            }
+        }
+    }
+}
