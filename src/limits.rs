@@ -98,11 +98,24 @@ pub const LINGER_MAX: usize = 1 << 20;
 /// How long a client is given to read such an answer and to close.
 pub const LINGER_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Connections that wait for something at a time, unless the operator names another number. The system keeps some 4 KiB for each, so that is some
+/// 128 MiB of its memory; the original has as many as there are descriptors. Most requests are answered without a wait and don't count.
+pub const CONNECTIONS_MAX: usize = 32_768;
+
+/// Bytes of unfinished requests and of short answers not taken that waiting connections hold together,
+pub const CONNECTION_BYTES_MAX: usize = 32 << 20;
+
+/// where each counts for so many more: its place in the tables.
+pub const CONNECTION_BYTES: usize = 512;
+
 /// Connections accepted from one listening socket in one turn of the loop.
 pub const ACCEPTS_A_TURN: usize = 64;
 
-/// How long accepting pauses when there are no descriptors left, unless one of ours gets free before.
+/// How long accepting pauses when it fails, unless one of ours is closed before, which frees a descriptor.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
+
+/// Time after a line on stderr about an error before the next line about it.
+pub const FAULT_SILENCE: Duration = Duration::from_secs(60);
 
 /// Requests that one connection is answered in one turn, where clients send more before they have read the answer. As many
 /// connections as there are events in a turn may do so.
@@ -122,36 +135,31 @@ pub const UDP_REQUEST_MAX: usize = 1600;
 /// which overflows at some 250.
 pub const UDP_RECEIVE_BUFFER: usize = 8 << 20;
 
+/// How long receiving from a UDP socket pauses when it fails.
+pub const UDP_PAUSE: Duration = Duration::from_millis(100);
+
 /// Workers for one UDP socket at most; more are not started, however many are asked for.
 pub const UDP_WORKERS_MAX: u32 = 64;
 
 /// Bytes of stack of a helper thread.
 pub const WORKER_STACK: usize = 256 << 10;
 
-// ---- gathering --------------------------------------------------------------------------------------------------
+// ---- coalescing -------------------------------------------------------------------------------------------------
 
-/// Requests a second from which on the loop, or the workers of a socket, let them gather. A connection counts as one, and each
-/// time that it has something to read.
-pub const GATHER_RATE: f64 = 12_000.0;
+/// Requests a second from which on the loop, or the workers of a socket, let them coalesce, unless the operator names another number. A
+/// connection counts as one, and each time that it has something to read. Below it the sleep costs more than the wake-ups that it saves.
+pub const COALESCE_RATE: u32 = 12_000;
 
-/// How long after one look at the sockets comes the next, then. What was not drained, or takes longer to answer, is looked at
-/// without a wait.
-pub const GATHER_BEAT: Duration = Duration::from_micros(400);
+/// How long after one look at the sockets comes the next, then: a batch for a socket at 120,000 requests a second. What was not drained, or
+/// takes longer to answer, is looked at without a wait.
+pub const COALESCE_BEAT: Duration = Duration::from_micros(400);
 
-/// The shortest wait that is worth the sleep, which costs some 30 us of processor time on a virtual machine.
-pub const GATHER_LEAST: Duration = Duration::from_micros(40);
+/// The shortest rest of a beat that is slept. A turn that has worked for longer has served many requests for one wake-up already: the sleep would save
+/// little, and hold back clients whose requests take long.
+pub const COALESCE_SLEEP_MIN: Duration = Duration::from_micros(240);
 
-/// Over how long the rate is measured.
-pub const GATHER_WINDOW: Duration = Duration::from_millis(20);
-
-/// For so many windows it is taken for granted that waiting slows nobody down, then the rate is measured without it once more.
-pub const GATHER_TRUST: u32 = 64;
-
-/// Waiting slows clients down where only this share of the requests still comes,
-pub const GATHER_SLOWED: f64 = 0.8;
-
-/// and that is left for a window, then for two, four and so on up to so many.
-pub const GATHER_REFRAIN_MAX: u32 = 32;
+/// Over how long the rate is measured: 240 requests at least, so that chance has no part in it.
+pub const COALESCE_WINDOW: Duration = Duration::from_millis(20);
 
 // ---- live sync --------------------------------------------------------------------------------------------------
 
@@ -224,11 +232,17 @@ pub const WOODPECKER_HALVING: Duration = Duration::from_secs(120);
 
 // ---- long answers -----------------------------------------------------------------------------------------------
 
-/// Bytes of an answer that is made whole, so that its head can tell the length; a longer one is streamed.
+/// Bytes of an answer that is made whole, so that its head can say its length; a longer one is streamed.
 pub const ANSWER_WHOLE_MAX: usize = 16 << 20;
 
 /// Bytes of all answers in the making or on their way together. Where there is no room a request for one more waits.
 pub const ANSWERS_BUDGET: usize = 64 << 20;
+
+/// Bytes of these that answers to one address have at most. The other half is room for one that is made whole, whatever the address does.
+pub const ANSWERS_SHARE: usize = ANSWERS_BUDGET / 2;
+
+/// How long a receiver may take nothing of its answer while others wait for room.
+pub const ANSWER_STALL: Duration = Duration::from_secs(60);
 
 /// Bytes of the pieces that long answers are made in.
 pub const ANSWER_PIECE: usize = 64 << 10;

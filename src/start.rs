@@ -9,7 +9,7 @@ use crate::cluster;
 use crate::config::cli::{self, Cli};
 use crate::config::{Directive, Permissions, TRACKER_PORT, Transport, file};
 use crate::features::{SWITCHES, V6};
-use crate::limits::{BLESSINGS_MAX, UDP_RECEIVE_BUFFER};
+use crate::limits::{BLESSINGS_MAX, COALESCE_RATE, CONNECTIONS_MAX, UDP_RECEIVE_BUFFER};
 use crate::server::Sockets;
 use crate::sys::failure::Failure;
 use crate::sys::file::open_regular;
@@ -106,7 +106,7 @@ impl Start {
         let mut words = words.into_iter();
         let name = words.next().unwrap_or_else(|| "opentracker".into());
         let mut start = Start {
-            sockets: Sockets::default(),
+            sockets: Sockets { max_connections: CONNECTIONS_MAX, coalesce_rate: COALESCE_RATE, ..Sockets::default() },
             redirect_url: None,
             stats_path: b"stats".to_vec(),
             state_file: None,
@@ -169,6 +169,8 @@ impl Start {
             Directive::StateFile(file) => self.state_file = Some(file),
             Directive::StatsPath(path) => self.stats_path = path,
             Directive::UdpWorkers(workers) => self.udp_workers = workers,
+            Directive::CoalesceRate(rate) => self.sockets.coalesce_rate = rate,
+            Directive::MaxConnections(most) => self.sockets.max_connections = most as usize,
             // handled by the caller; config files have none of these
             Directive::Include(_) | Directive::Help | Directive::Version => {}
         }

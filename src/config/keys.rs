@@ -26,6 +26,8 @@ const KEYS: &[Key] = &[
     key("tracker.rootdir", always, |value| value.file(Directive::RootDirectory)),
     key("tracker.user", always, |value| value.file(Directive::User)),
     key("tracker.redirect_url", always, |value| value.bytes(Directive::RedirectUrl)),
+    key("tracker.max_connections", always, |value| value.number(Directive::MaxConnections)),
+    key("tracker.coalesce_rate", always, |value| value.number(Directive::CoalesceRate)),
     key("listen.tcp_udp", always, |value| value.bind(Transport::TcpAndUdp)),
     key("listen.tcp", always, |value| value.bind(Transport::Tcp)),
     key("listen.udp", always, |value| value.bind(Transport::Udp)),

@@ -106,6 +106,10 @@ pub enum Directive {
     /// Worker threads for each UDP socket bound from here on; 0: the event loop itself. As large as the operator wrote it: the server
     /// caps it.
     UdpWorkers(u32),
+    /// Requests a second from which on they coalesce; 0: they never do.
+    CoalesceRate(u32),
+    /// HTTP connections that may wait for something at a time.
+    MaxConnections(u32),
     /// The address and port of the live sync.
     LiveSyncListen(SocketAddr),
     /// Read this config file now.

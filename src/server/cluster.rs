@@ -1,14 +1,13 @@
 //! The cluster's part in a turn: a bounded number of packets comes in, and what is due goes out.
 
-use super::Server;
-use super::udp::Served;
+use super::{Served, Server};
 use crate::address::from_ip;
 use crate::limits::{LIVESYNC_PACKETS_A_TURN, LIVESYNC_RECORDS_A_TURN};
 use crate::tracker::Now;
 
 impl<const N: usize> Server<N> {
-    /// Takes in what the other trackers told, as much as there is a turn for.
-    pub(in crate::server) fn hear_cluster(&mut self, now: Now) -> Served {
+    /// Receives packets of the other trackers, as many as there is a turn for.
+    pub(in crate::server) fn receive_from_cluster(&mut self, now: Now) -> Served {
         let mut served = Served { requests: 0, drained: true };
         let Some(cluster) = &mut self.cluster else { return served };
         let mut records = 0;
@@ -27,8 +26,8 @@ impl<const N: usize> Server<N> {
         served
     }
 
-    /// Tells the other trackers what they are due to be told.
-    pub(in crate::server) fn tell_cluster(&mut self, now: Now) {
+    /// Sends the other trackers what is due.
+    pub(in crate::server) fn send_to_cluster(&mut self, now: Now) {
         if let Some(cluster) = &self.cluster {
             self.tracker.outbox().flush(now.up, |packet| cluster.send(packet));
         }

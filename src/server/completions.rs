@@ -1,4 +1,4 @@
-//! Completed downloads, told to the system's log (`syslogs`).
+//! Completed downloads, written to the system's log (`syslogs`).
 
 use crate::address::to_ip;
 use crate::limits::SYSLOG_LINES_A_TURN;
@@ -7,7 +7,7 @@ use crate::sys::clock::Clock;
 use crate::sys::syslog::{SystemLog, iso_8601};
 use crate::tracker::observers::{Completion, Observers};
 
-/// The log, and what it did not get to hear.
+/// The log, and how many lines it lost.
 pub(in crate::server) struct Completions {
     log: Option<SystemLog>,
     lost: u64,
@@ -18,7 +18,7 @@ impl Completions {
         Completions { log, lost: 0 }
     }
 
-    /// Tells the log some of what it was not told of.
+    /// Writes some of the downloads that wait to be written.
     pub(in crate::server) fn write<const N: usize>(&mut self, observers: &mut Observers<N>, clock: &Clock) {
         if !observers.is_waiting() {
             return;

@@ -5,23 +5,24 @@
 mod cluster;
 mod coalesce;
 mod completions;
-
+mod faults;
 mod http;
-
 mod udp;
 
 use crate::access::Loader;
 use crate::cluster::Sockets as Cluster;
-use crate::limits::{ACCEPT_PAUSE, CLOSES_A_TURN, EVENTS_A_TURN, REQUEST_MAX};
+use crate::limits::EVENTS_A_TURN;
 use crate::sys::clock::Clock;
 use crate::sys::failure::Failure;
 use crate::sys::poller::{Event, Interest, Poller};
 use crate::sys::signals::{Signal, Signals};
 use crate::sys::syslog::SystemLog;
 use crate::tracker::{Now, Tracker};
-use coalesce::Pace;
-use http::connections::{Connections, Name};
+use coalesce::Coalescing;
+use completions::Completions;
+use http::{Http, Name};
 use std::io;
+use std::ops::AddAssign;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,12 +73,39 @@ impl Token {
 /// The sockets that the tracker serves, bound and listening.
 #[derive(Debug, Default)]
 pub struct Sockets {
-    /// Those that take HTTP connections.
+    /// Those that take HTTP connections,
     pub listeners: Vec<OwnedFd>,
+    /// and how many of these may wait at a time.
+    pub max_connections: usize,
     /// Those of the UDP protocol, and how many workers receive and send for each; without any the loop does.
     pub udp: Vec<(OwnedFd, u32)>,
+    /// Requests a second from which on they coalesce; 0: they never do.
+    pub coalesce_rate: u32,
     /// Those that the trackers of a cluster talk through.
     pub cluster: Option<Cluster>,
+}
+
+/// What the parts of a turn have in common.
+struct Context<'a, const N: usize> {
+    now: Now,
+    tracker: &'a mut Tracker<N>,
+    poller: &'a mut Poller,
+}
+
+/// What a turn did for one or more sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Served {
+    /// Datagrams and connections taken.
+    requests: u32,
+    /// Whether none were left.
+    drained: bool,
+}
+
+impl AddAssign for Served {
+    fn add_assign(&mut self, other: Served) {
+        self.requests += other.requests;
+        self.drained &= other.drained;
+    }
 }
 
 /// A tracker with its sockets.
@@ -87,19 +115,11 @@ pub struct Server<const N: usize> {
     poller: Poller,
     tracker: Tracker<N>,
     loader: Option<Loader>,
-    listeners: Vec<OwnedFd>,
-    /// Until when no connections are accepted, for want of descriptors.
-    accepting_from: Option<Duration>,
+    http: Http<N>,
     udp: udp::Service,
     cluster: Option<Cluster>,
-    pace: Pace,
-    connections: Connections<N>,
-    answers: http::answers::Answers<N>,
-    completions: completions::Completions,
-    /// Where requests are received, one byte longer than the longest that is answered.
-    request: Vec<u8>,
-    /// Where replies are written.
-    reply: Vec<u8>,
+    completions: Completions,
+    coalescing: Coalescing,
 }
 
 impl<const N: usize> Server<N> {
@@ -116,27 +136,14 @@ impl<const N: usize> Server<N> {
         log: Option<SystemLog>,
     ) -> Result<Self, Failure> {
         let mut poller = Poller::new(EVENTS_A_TURN).map_err(Failure::of("making a set of descriptors to wait for"))?;
-        let udp = udp::Service::new::<N>(clock.clone(), sockets.udp).map_err(Failure::of("making a pipe"))?;
-        let answers = http::answers::Answers::new().map_err(Failure::of("making a pipe"))?;
-        let mut watch = |descriptor: BorrowedFd<'_>, token: Token| {
-            poller.add(descriptor, token.to_bits(), Interest::READ).map_err(Failure::of("waiting for a descriptor"))
-        };
-        watch(signals.as_fd(), Token::Signals)?;
+        watch(&mut poller, signals.as_fd(), Token::Signals)?;
         if let Some(loader) = &loader {
-            watch(loader.waker(), Token::Loader)?;
+            watch(&mut poller, loader.waker(), Token::Loader)?;
         }
-        for (index, listener) in sockets.listeners.iter().enumerate() {
-            watch(listener.as_fd(), Token::Listener(index))?;
-        }
-        for (index, socket) in udp.sockets().enumerate() {
-            watch(socket, Token::Udp(index))?;
-        }
-        watch(udp.workers().waker().as_fd(), Token::Workers)?;
-        if let Some(compressor) = answers.compressor() {
-            watch(compressor.waker().as_fd(), Token::Compressor)?;
-        }
+        let http = Http::new(sockets.listeners, sockets.max_connections, &mut poller)?;
+        let udp = udp::Service::new::<N>(clock.clone(), sockets.udp, sockets.coalesce_rate, &mut poller)?;
         if let Some(cluster) = &sockets.cluster {
-            watch(cluster.receiver(), Token::Cluster)?;
+            watch(&mut poller, cluster.receiver(), Token::Cluster)?;
         }
         signals.defer();
         Ok(Server {
@@ -145,16 +152,11 @@ impl<const N: usize> Server<N> {
             poller,
             tracker,
             loader,
-            listeners: sockets.listeners,
-            accepting_from: None,
+            http,
             udp,
             cluster: sockets.cluster,
-            pace: Pace::new(Arc::default()),
-            connections: Connections::default(),
-            answers,
-            completions: completions::Completions::new(log),
-            request: vec![0; REQUEST_MAX + 1],
-            reply: Vec::new(),
+            completions: Completions::new(log),
+            coalescing: Coalescing::new(sockets.coalesce_rate, Arc::default()),
         })
     }
 
@@ -175,58 +177,80 @@ impl<const N: usize> Server<N> {
     }
 
     /// One turn: wait, answer what came, make and send some more of the long answers, close what took too long, let some time pass
-    /// over the swarms, tell the other trackers, and under load let some requests gather. Returns the signal by which it is time to end, if there is one.
+    /// over the swarms, send the other trackers what is due, and under load let requests coalesce. Returns the signal by which it is time to end, if there
+    /// is one.
     fn turn(&mut self, events: &mut Vec<Event>) -> io::Result<Option<Signal>> {
         let wait = self.time_to_wait();
         self.poller.wait(events, wait)?;
         let turn = self.clock.turn();
         let now = self.now();
-        let mut served = udp::Served { requests: 0, drained: events.len() < EVENTS_A_TURN };
+        let mut served = Served { requests: 0, drained: events.len() < EVENTS_A_TURN };
         for event in events.iter() {
             match Token::from_bits(event.token) {
                 Token::Signals => {
-                    while let Some(signal) = self.signals.take() {
-                        match signal {
-                            Signal::Interrupt | Signal::Terminate => return Ok(Some(signal)),
-                            Signal::Hangup => self.loader.iter_mut().for_each(Loader::reload),
-                        }
+                    if let Some(signal) = self.carry_out_signals() {
+                        return Ok(Some(signal));
                     }
                 }
-                Token::Cluster => served += self.hear_cluster(now),
-                Token::Udp(index) => served += self.udp.serve(index, now, &mut self.tracker),
+                Token::Cluster => served += self.receive_from_cluster(now),
                 Token::Loader => {
                     if let Some(loader) = &mut self.loader {
                         loader.install(self.tracker.access_list());
                     }
                 }
-                Token::Workers => {
-                    // theirs have gathered already
-                    served.drained = false;
-                    self.udp.serve_workers(now, &mut self.tracker);
-                }
-                Token::Compressor => self.pieces_back(now),
-                Token::Listener(index) => served += self.accept(index, now),
-                Token::Connection(name) => {
-                    served.requests += 1;
-                    self.connection_ready(name, event, now);
-                }
+                token => served += self.serve(token, event, now),
             }
         }
-        self.deliver(now);
+        let (clock, http, mut context) = self.http(now);
+        http.deliver(clock, &mut context);
+        http.look_after_deadlines(&mut context);
+        self.udp.look_after_pauses(now.up, &mut self.poller);
         self.completions.write(self.tracker.observers(), &self.clock);
-        for _ in 0..CLOSES_A_TURN {
-            let Some(name) = self.connections.overdue(now.up) else { break };
-            self.close(name);
-        }
-        if self.accepting_from.is_some_and(|from| from <= now.up) {
-            self.resume_accepting();
-        }
-        self.tell_cluster(now);
+        self.send_to_cluster(now);
         self.tracker.expire(now);
         turn.end();
-        let drained = served.drained && !self.answers.is_busy();
-        self.pace.after_turn(&self.clock, now.up, served.requests, drained);
+        let drained = served.drained && !self.http.is_busy();
+        self.coalescing.after_turn(&self.clock, now.up, served.requests, drained);
         Ok(None)
+    }
+
+    /// Carries out what signals ask for. Returns the one that asks for the end.
+    fn carry_out_signals(&mut self) -> Option<Signal> {
+        while let Some(signal) = self.signals.take() {
+            match signal {
+                Signal::Interrupt | Signal::Terminate => return Some(signal),
+                Signal::Hangup => self.loader.iter_mut().for_each(Loader::reload),
+            }
+        }
+        None
+    }
+
+    /// Answers what came for UDP or HTTP.
+    fn serve(&mut self, token: Token, event: &Event, now: Now) -> Served {
+        let (_, http, mut context) = self.http(now);
+        match token {
+            Token::Listener(index) => http.accept(index, &mut context),
+            Token::Connection(name) => {
+                http.ready(name, event, &mut context);
+                Served { requests: 1, drained: true }
+            }
+            Token::Compressor => {
+                http.compressed();
+                Served { requests: 0, drained: true }
+            }
+            Token::Udp(index) => self.udp.serve(index, now, &mut self.tracker, &mut self.poller),
+            Token::Workers => {
+                self.udp.serve_workers(now, &mut self.tracker);
+                // theirs have coalesced already
+                Served { requests: 0, drained: false }
+            }
+            Token::Signals | Token::Cluster | Token::Loader => Served { requests: 0, drained: true },
+        }
+    }
+
+    fn http(&mut self, now: Now) -> (&Clock, &mut Http<N>, Context<'_, N>) {
+        let Server { clock, http, tracker, poller, .. } = self;
+        (clock, http, Context { now, tracker, poller })
     }
 
     fn now(&self) -> Now {
@@ -236,38 +260,23 @@ impl<const N: usize> Server<N> {
 
     /// How long nothing has to be done, unless something happens.
     fn time_to_wait(&mut self) -> Option<Duration> {
-        if self.answers.is_busy() || self.tracker.observers().is_waiting() {
+        if self.http.is_busy() || self.tracker.observers().is_waiting() {
             return Some(Duration::ZERO);
         }
         let due = [
-            self.connections.next_deadline(),
-            self.accepting_from,
+            self.http.next_deadline(),
+            self.udp.next_pause(),
             self.cluster.as_ref().and(self.tracker.outbox().due()),
             Some(self.tracker.next_step()),
         ];
         let wait = due.into_iter().flatten().min()?.saturating_sub(self.clock.now());
         Some(self.clock.max_wait().map_or(wait, |longest| wait.min(longest)))
     }
+}
 
-    /// Leaves connections waiting in the system's queue while there are no descriptors for them.
-    fn pause_accepting(&mut self, now: Now) {
-        if self.accepting_from.replace(now.up + ACCEPT_PAUSE).is_none() {
-            self.listen_for(Interest::NONE);
-        }
-    }
-
-    fn resume_accepting(&mut self) {
-        if self.accepting_from.take().is_some() {
-            self.listen_for(Interest::READ);
-        }
-    }
-
-    fn listen_for(&mut self, interest: Interest) {
-        for (index, listener) in self.listeners.iter().enumerate() {
-            // the poller has it already, so there is nothing that could be refused
-            let _ = self.poller.modify(listener.as_fd(), Token::Listener(index).to_bits(), interest);
-        }
-    }
+/// Has the poller watch a descriptor for something to read.
+fn watch(poller: &mut Poller, descriptor: BorrowedFd<'_>, token: Token) -> Result<(), Failure> {
+    poller.add(descriptor, token.to_bits(), Interest::READ).map_err(Failure::of("waiting for a descriptor"))
 }
 
 #[cfg(test)]

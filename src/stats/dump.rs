@@ -53,6 +53,14 @@ pub fn torrent(out: &mut Vec<u8>, format: Format, info_hash: &[u8; 20], counts: 
     };
 }
 
+/// Bytes of the shortest entry of a torrent.
+pub fn torrent_min(format: Format) -> usize {
+    let mut entry = Vec::new();
+    // letters, which need no escape
+    torrent(&mut entry, format, &[b'a'; 20], Counts::default(), 0);
+    entry.len()
+}
+
 const UPPER: &[u8; 16] = b"0123456789ABCDEF";
 const LOWER: &[u8; 16] = b"0123456789abcdef";
 
@@ -81,6 +89,21 @@ fn escape(out: &mut Vec<u8>, bytes: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_torrent_is_shorter_than_the_shortest() {
+        let formats = [
+            (Format::Ben, 70),
+            (Format::Bin, 28),
+            (Format::Txt, 45),
+            (Format::Txtp, 47),
+            (Format::Url, 25),
+            (Format::State, 45),
+        ];
+        for (format, bytes) in formats {
+            assert_eq!(torrent_min(format), bytes);
+        }
+    }
 
     #[test]
     fn every_format() {

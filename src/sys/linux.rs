@@ -66,14 +66,18 @@ pub(super) fn sharpen_waits() {
 ///
 /// # Safety
 /// The same.
-pub(super) unsafe fn receive_messages(socket: BorrowedFd<'_>, messages: &mut [Message]) -> io::Result<usize> {
+pub(super) unsafe fn receive_messages(
+    socket: BorrowedFd<'_>,
+    messages: &mut [Message],
+    wait: bool,
+) -> io::Result<usize> {
+    let flags = if wait { libc::MSG_WAITFORONE } else { libc::MSG_DONTWAIT };
     let (start, count) = (messages.as_mut_ptr().cast(), messages.len() as _);
     // SAFETY: a message is laid out as an mmsghdr (asserted below), and its header is as the caller vouches. There is no timeout.
-    let received =
-        unsafe { libc::recvmmsg(socket.as_raw_fd(), start, count, libc::MSG_DONTWAIT as _, ptr::null_mut()) };
+    let received = unsafe { libc::recvmmsg(socket.as_raw_fd(), start, count, flags as _, ptr::null_mut()) };
     match usize::try_from(received).map_err(|_| io::Error::last_os_error()) {
         // SAFETY: as this function's.
-        Err(error) if is_refused(&error) => unsafe { portable::receive_messages(socket, messages) },
+        Err(error) if is_refused(&error) => unsafe { portable::receive_messages(socket, messages, wait) },
         received => received,
     }
 }

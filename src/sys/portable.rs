@@ -38,17 +38,24 @@ pub(super) fn fill_with_randomness(bytes: &mut [u8]) -> io::Result<()> {
 /// Nothing: only Linux lets waits take longer than they have to.
 pub(super) fn sharpen_waits() {}
 
-/// Receives datagrams into the first messages, and sets their lengths. Returns how many, at least one; never waits.
+/// Receives datagrams into the first messages, and sets their lengths. Returns how many, at least one. `wait`: waits for the first
+/// one where the socket is blocking; else it never waits.
 ///
 /// # Errors
 /// No datagram was received.
 ///
 /// # Safety
 /// The header of each message points to memory that may be written to, as long as it says.
-pub(super) unsafe fn receive_messages(socket: BorrowedFd<'_>, messages: &mut [Message]) -> io::Result<usize> {
+pub(super) unsafe fn receive_messages(
+    socket: BorrowedFd<'_>,
+    messages: &mut [Message],
+    wait: bool,
+) -> io::Result<usize> {
+    let mut flags = if wait { 0 } else { libc::MSG_DONTWAIT };
     for_each_message(messages, |message| {
+        let flags = std::mem::replace(&mut flags, libc::MSG_DONTWAIT);
         // SAFETY: the header is as the caller vouches.
-        unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message.header, libc::MSG_DONTWAIT) }
+        unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message.header, flags) }
     })
 }
 
@@ -68,7 +75,7 @@ pub(super) unsafe fn send_messages(socket: BorrowedFd<'_>, messages: &mut [Messa
 }
 
 /// Transfers messages until one is refused. Returns how many went, or why not even the first one did.
-fn for_each_message(messages: &mut [Message], transfer: impl Fn(&mut Message) -> isize) -> io::Result<usize> {
+fn for_each_message(messages: &mut [Message], mut transfer: impl FnMut(&mut Message) -> isize) -> io::Result<usize> {
     let mut count = 0;
     for message in messages {
         match usize::try_from(transfer(message)) {

@@ -3,6 +3,7 @@
 use super::failure::Failure;
 use super::{native, pktinfo};
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown, SocketAddrAny, SocketFlags, SocketType, sockopt};
 use std::io;
@@ -39,6 +40,15 @@ pub fn bind_udp(address: SocketAddr, receive_buffer_bytes: usize) -> Result<Owne
     Ok(socket)
 }
 
+/// Lets calls that receive from a socket wait; calls that send say themselves that they don't.
+///
+/// # Errors
+/// The descriptor has no such mode.
+pub fn set_blocking(socket: BorrowedFd<'_>) -> io::Result<()> {
+    let flags = rustix::fs::fcntl_getfl(socket)?;
+    Ok(rustix::fs::fcntl_setfl(socket, flags - OFlags::NONBLOCK)?)
+}
+
 pub(super) fn bind(address: SocketAddr, kind: SocketType) -> Result<OwnedFd, Failure> {
     let bound = || -> rustix::io::Result<OwnedFd> {
         let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
@@ -71,10 +81,14 @@ pub enum Accepted {
     Lost,
     /// Out of descriptors or memory: the connection still waits, and the listener stays readable until one can be
     /// had again.
-    Exhausted,
+    Exhausted(io::Error),
 }
 
-/// Accepts one connection. An error means that the listener is of no use any more.
+/// Accepts one connection.
+///
+/// # Errors
+/// Nothing can be accepted now, and perhaps ever: a firewall or a security module forbids it, the network is down, or this is no
+/// listener. It stays readable meanwhile.
 pub fn accept(listener: BorrowedFd<'_>) -> io::Result<Accepted> {
     match native::accept(listener) {
         Ok((connection, from)) => Ok(match from.and_then(internet_address) {
@@ -82,10 +96,11 @@ pub fn accept(listener: BorrowedFd<'_>) -> io::Result<Accepted> {
             None => Accepted::Lost,
         }),
         Err(Errno::AGAIN) => Ok(Accepted::Empty),
-        Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => Ok(Accepted::Exhausted),
-        Err(error @ (Errno::BADF | Errno::INVAL | Errno::NOTSOCK | Errno::FAULT)) => Err(error.into()),
-        // accept(2): errors of the network are handed over here, one connection each. So is a firewall's refusal.
-        Err(_) => Ok(Accepted::Lost),
+        Err(Errno::CONNABORTED | Errno::INTR) => Ok(Accepted::Lost),
+        Err(error @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
+            Ok(Accepted::Exhausted(error.into()))
+        }
+        Err(error) => Err(error.into()),
     }
 }
 

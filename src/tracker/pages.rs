@@ -10,7 +10,7 @@ use crate::stats::networks::{Networks, Selection};
 use crate::stats::top::Top;
 use crate::stats::woodpeckers::WoodpeckerPage;
 use crate::swarm::{Cursor, PeerCursor};
-use crate::types::Now;
+use crate::types::{InfoHash, Now};
 use crate::wire::http::Client;
 use std::time::Duration;
 
@@ -77,6 +77,13 @@ impl<const N: usize> Page<N> {
     /// Whether the log tells who asked for this page.
     pub fn is_logged(&self) -> bool {
         self.logged
+    }
+
+    /// Bytes that the page has at least, as it is sent. Info hashes are random bytes, which no compression makes less.
+    pub fn least(&self, tracker: &Tracker<N>) -> usize {
+        let Making::Dump { format, .. } = &self.making else { return 0 };
+        let each = if self.gzip { size_of::<InfoHash>() } else { dump::torrent_min(*format) };
+        usize::try_from(tracker.swarms().totals().torrents).unwrap_or(usize::MAX).saturating_mul(each)
     }
 
     /// Bytes that the page and what it is made with will hardly exceed.

@@ -86,9 +86,30 @@ pub fn header<'a>(head: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     values.next()
 }
 
-/// Whether the client wants its connection to stay for further requests: one letter tells (as the original).
-pub fn wants_to_stay(head: &[u8]) -> bool {
-    header(head, b"connection").is_some_and(|value| matches!(value, [b'k' | b'K', ..]))
+/// What a client says about its connection, by a header line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeepAlive {
+    /// It is to stay for further requests.
+    Keep,
+    /// It is to be closed behind the answer.
+    Close,
+    /// Nothing.
+    Unsaid,
+}
+
+/// What a client says about its connection: the first letter counts (as the original).
+pub fn keep_alive(head: &[u8]) -> KeepAlive {
+    match header(head, b"connection") {
+        Some([b'k' | b'K', ..]) => KeepAlive::Keep,
+        Some([b'c' | b'C', ..]) => KeepAlive::Close,
+        _ => KeepAlive::Unsaid,
+    }
+}
+
+/// Whether a request is one of HTTP/1.1.
+pub fn is_http11(request: &[u8]) -> bool {
+    let line = memchr::memchr(b'\n', request).and_then(|end| request.get(..end)).unwrap_or_default();
+    line.strip_suffix(b"\r").unwrap_or(line).ends_with(b" HTTP/1.1")
 }
 
 /// Appends the head of a 200 reply whose body of plain text has `length` bytes.
@@ -140,10 +161,8 @@ pub struct Client {
 impl Client {
     /// What a request tells of its sender.
     pub fn of(request: &[u8]) -> Client {
-        let line = memchr::memchr(b'\n', request).and_then(|end| request.get(..end)).unwrap_or_default();
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
         let searched = request.split_last().map_or(request, |(_, rest)| rest);
-        Client { http11: line.ends_with(b" HTTP/1.1"), gzip: memchr::memmem::find(searched, b"gzip").is_some() }
+        Client { http11: is_http11(request), gzip: memchr::memmem::find(searched, b"gzip").is_some() }
     }
 }
 
@@ -256,17 +275,18 @@ mod tests {
     }
 
     #[test]
-    fn one_letter_tells_who_stays() {
-        let stays = |line: &str| wants_to_stay(format!("GET / HTTP/1.1\r\nHost: k\r\n{line}\r\n\r\n").as_bytes());
+    fn one_letter_says_what_becomes_of_a_connection() {
+        let said = |line: &str| keep_alive(format!("GET / HTTP/1.1\r\nHost: k\r\n{line}\r\n\r\n").as_bytes());
         for line in
             ["Connection: keep-alive", "connection:Keep", "CONNECTION: \tk", "Connection : close\r\nConnection: k"]
         {
-            assert!(stays(line), "{line:?}");
+            assert_eq!(said(line), KeepAlive::Keep, "{line:?}");
         }
-        for line in
-            ["Connection: close", "Connection:", "Connection : k", "Connection: close\r\nConnection: k", "X: k", ""]
-        {
-            assert!(!stays(line), "{line:?}");
+        for line in ["Connection: close", "connection:Close", "Connection: close\r\nConnection: k"] {
+            assert_eq!(said(line), KeepAlive::Close, "{line:?}");
+        }
+        for line in ["Connection:", "Connection : k", "X: k", "Connection: upgrade", ""] {
+            assert_eq!(said(line), KeepAlive::Unsaid, "{line:?}");
         }
     }
 

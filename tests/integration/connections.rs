@@ -177,7 +177,8 @@ fn full_scrapes_of_any_size_are_right() {
     assert_eq!(scraped(&reply), MANY as usize);
 
     // Some clients take their time; others are served meanwhile, and everybody gets everything.
-    let mut slow: Vec<Client> = (0..4).map(|_| small_window(&tracker)).collect();
+    // They come from several addresses: one has room for two such answers at a time.
+    let mut slow: Vec<Client> = (1..5).map(|last| small_window_of(&tracker, Some([127, 0, 0, last]))).collect();
     for client in &mut slow {
         client.send(&get_request("/scrape"));
     }
@@ -218,7 +219,17 @@ fn an_answer_that_is_not_fetched_is_kept_for_fifteen_minutes() {
 
 /// A connection that takes only a little at a time.
 fn small_window(tracker: &Tracker) -> Client {
-    Client::connect_with_window(tracker.tcp_address(), Some(tracker.client_address()), 8192).expect("a connection")
+    small_window_of(tracker, None)
+}
+
+/// Such a connection from an IPv4 address that is named, or the usual one.
+fn small_window_of(tracker: &Tracker, source: Option<[u8; 4]>) -> Client {
+    let to = tracker.tcp_address();
+    let (to, source) = match source {
+        Some(source) => (tracker.over_ipv4(to), source.into()),
+        None => (to, tracker.client_address()),
+    };
+    Client::connect_with_window(to, Some(source), 8192).expect("a connection")
 }
 
 #[test]
@@ -258,4 +269,74 @@ fn many_connections_at_once_are_served() {
     }
     drop(clients);
     descriptors_return_to(&tracker, before);
+}
+
+#[test]
+fn slow_senders_give_way_to_others() {
+    const SLOW: usize = 200;
+    let tracker =
+        Starter::new().allow([hash(1)]).file("conf", b"tracker.max_connections 100\n").args(["-f", "conf"]).start();
+    let before = tracker.descriptors();
+    let mut slow: Vec<Client> = (0..SLOW).map(|_| tracker.connect()).collect();
+    slow.iter_mut().for_each(|client| client.send(b"GET /announce?"));
+    eventually("the oldest are gone", || {
+        slow.iter_mut().take(SLOW / 2).all(|client| client.read_all(Duration::from_millis(1)).end != End::Open)
+    });
+    assert_eq!(tracker.descriptors(), before + 100);
+    // whole requests need no place, and begun ones get the oldest's
+    let request = get_request(&format!("/announce?info_hash={}&port=7", percent(&hash(1))));
+    let (first, rest) = request.split_at(30);
+    let mut honest: Vec<Client> = (0..50).map(|_| tracker.connect()).collect();
+    honest.iter_mut().for_each(|client| client.send(first));
+    assert_eq!(tracker.http(&request).bencode().get("incomplete").number(), 1);
+    for client in &mut honest {
+        client.send(rest);
+        assert_eq!(client.read_all(SOON).bencode().get("incomplete").number(), 1);
+    }
+    slow.iter_mut().skip(SLOW - 40).for_each(|client| client.send(&rest[rest.len() - 20..]));
+    for client in slow.iter_mut().skip(SLOW - 40) {
+        assert!(client.read_all(SOON).code() > 0, "the youngest have stayed");
+    }
+}
+
+#[test]
+fn requests_behind_one_another_are_all_carried_out() {
+    let count = 100;
+    let tracker = Starter::new().allow((0..count).map(hash)).start();
+    udp::populate(&mut tracker.udp(), (0..count).map(hash));
+    // as clients quit: more bytes than are collected of one request, in pieces of any size
+    for (event, left) in [("started", 1), ("stopped", 0)] {
+        let request = |n| {
+            let target = format!("/announce?info_hash={}&port=77&left=1&event={event}", percent(&hash(n)));
+            format!("GET {target} HTTP/1.1\r\nHost: tracker\r\nUser-Agent: test\r\n\r\n").into_bytes()
+        };
+        let bytes: Vec<u8> = (0..count).flat_map(request).collect();
+        assert!(bytes.len() > 10_000);
+        for size in [bytes.len(), 999] {
+            let mut client = tracker.connect();
+            bytes.chunks(size).for_each(|piece| client.send(piece));
+            let reply = client.read_all(SOON);
+            assert_eq!(reply.end, End::Closed);
+            let answers = reply.bytes.windows(15).filter(|bytes| bytes == b"HTTP/1.1 200 OK").count();
+            assert_eq!(answers, count as usize, "{event} in pieces of {size}");
+        }
+        for n in 0..count {
+            assert_eq!(tracker.udp().scrape(&[hash(n)]), [[0, 0, 1 + left]]);
+        }
+    }
+}
+
+#[test]
+fn clients_of_http_1_0_and_those_that_close_get_one_answer() {
+    let tracker = Starter::new().allow([hash(1)]).start();
+    let target = format!("/scrape?info_hash={}", percent(&hash(1)));
+    for request in [
+        format!("GET {target} HTTP/1.0\r\n\r\n"),
+        format!("GET {target} HTTP/1.1\r\nConnection: close\r\n\r\n"),
+        format!("GET {target}\r\n\r\n"),
+    ] {
+        let reply = tracker.http(request.repeat(3).as_bytes());
+        let answers = reply.bytes.windows(15).filter(|bytes| bytes == b"HTTP/1.1 200 OK").count();
+        assert_eq!((answers, reply.end), (1, End::Closed), "{request}");
+    }
 }

@@ -279,6 +279,7 @@ fn after_a_quarter_of_an_hour_it_is_given_up() {
     let mut streamed = ask_and_dawdle(&tracker, 1, SCRAPE_10);
     let waiting: Vec<_> = (2..12).map(|last| ask_and_dawdle(&tracker, last, SCRAPE_10)).collect();
     assert_eq!(streamed.read_some(20_000, SOON).len(), 20_000);
+    eventually("all are accepted", || tracker.descriptors() >= descriptors + 11);
     tracker.advance(14 * MINUTE);
     assert_eq!(streamed.read_some(20_000, SOON).len(), 20_000);
     assert!(tracker.descriptors() >= descriptors + 11);
@@ -286,4 +287,48 @@ fn after_a_quarter_of_an_hour_it_is_given_up() {
     eventually("all are given up", || tracker.descriptors() == descriptors);
     drop(waiting);
     assert_eq!(streamed.read_all(SOON).end, End::Reset, "a client can tell that the end is missing");
+}
+
+#[test]
+fn readers_that_never_read_hold_up_nobody() {
+    let Some(tracker) = with_torrents(MANY) else { return };
+    let before = resident(&tracker);
+    for request in [SCRAPE_10, SCRAPE_11] {
+        // four each from some addresses, and one each from forty
+        let stuck: Vec<_> = (0..16).map(|n| ask_and_dawdle(&tracker, 1 + n / 4, request)).collect();
+        let more: Vec<_> = (100..140).map(|last| ask_and_dawdle(&tracker, last, request)).collect();
+        let start = Instant::now();
+        let reply = ask(&tracker, 200, SCRAPE_10).read_all(SOON);
+        let (end, length) = (reply.end, reply.body().len());
+        assert_eq!((end, length), (End::Closed, scrape_of(0..MANY).len()));
+        assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+        tracker.udp().announce(&Announce::new(name(1), 1));
+        let grown = resident(&tracker).saturating_sub(before);
+        assert!(grown < 80 << 10, "{grown} kilobytes more");
+        drop((stuck, more));
+    }
+}
+
+#[test]
+fn one_that_takes_nothing_for_a_minute_makes_room_for_others() {
+    if !harness::clock_or_skip() {
+        return;
+    }
+    // below the bound, so that each answer is made whole and a few of them take all the room there is
+    let Some(tracker) = with_torrents(MANY * 3 / 5) else { return };
+    let descriptors = tracker.descriptors();
+    let mut stuck: Vec<_> = (1..6).map(|last| ask_and_dawdle(&tracker, last, SCRAPE_11)).collect();
+    for client in &mut stuck {
+        assert_eq!(client.read_some(1000, SOON).len(), 1000);
+    }
+    tracker.advance(2 * MINUTE);
+    tracker.nudge();
+    assert_eq!(tracker.descriptors(), descriptors + 5, "while nobody waits they are kept");
+    let others: Vec<_> = (6..9).map(|last| ask_and_dawdle(&tracker, last, SCRAPE_11)).collect();
+    let reply = ask(&tracker, 11, SCRAPE_11).read_all(SOON);
+    assert_same(reply.body(), &scrape_of(0..MANY * 3 / 5));
+    drop(others);
+    let cut =
+        stuck.iter_mut().map(|client| client.read_all(SOON)).filter(|reply| !reply.bytes.ends_with(b"ee")).count();
+    assert!(cut > 0, "one was given up");
 }

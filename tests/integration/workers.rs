@@ -75,3 +75,24 @@ fn as_many_workers_as_are_any_use() {
     assert!(threads(tracker.pid()).len() <= 80);
     assert_eq!(tracker.udp().connect().to_be_bytes().len(), 8);
 }
+
+#[test]
+fn a_datagram_wakes_one_worker() {
+    /// Datagrams, each sent when the one before is answered.
+    const COUNT: u64 = 100;
+    let tracker = tracker(8);
+    eventually("all threads run", || threads(tracker.pid()).len() >= 9);
+    let mut client = tracker.udp();
+    client.connect();
+    // A worker sleeps once for a datagram, and once for the loop's answer.
+    let sleeps = || -> u64 {
+        let workers = threads(tracker.pid()).into_iter().filter(|thread| *thread != tracker.pid());
+        workers.flat_map(|thread| proc::status_numbers(thread, "voluntary_ctxt_switches")).map(u64::from).sum()
+    };
+    let before = sleeps();
+    for n in 0..COUNT {
+        client.announce(&Announce::new(hash(n), 1));
+    }
+    let slept = sleeps() - before;
+    assert!(slept <= 4 * COUNT, "{slept} sleeps of 8 workers for {COUNT} datagrams");
+}

@@ -1,7 +1,7 @@
 //! What has to happen by when, for many connections, without looking at all of them.
 //!
 //! Every kind of deadline has one length, so those of a kind fall due in the order in which they were set: a list a kind, linked
-//! through the connections' slots, of which only the heads are ever looked at.
+//! through the connections' slots, of which only the first ones are ever looked at.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ pub struct Deadlines<const KINDS: usize> {
 }
 
 impl<const KINDS: usize> Deadlines<KINDS> {
-    /// No deadlines yet; `lengths` tells how far ahead those of each kind are set.
+    /// No deadlines yet; those of each kind are set so far ahead as `lengths` says.
     pub fn new(lengths: [Duration; KINDS]) -> Self {
         Deadlines { lists: lengths.map(|length| List { length, first: NONE, last: NONE }), links: Vec::new() }
     }
@@ -73,19 +73,24 @@ impl<const KINDS: usize> Deadlines<KINDS> {
         self.links.get(slot as usize)?.kind
     }
 
+    /// The slot whose deadline of a kind comes first.
+    pub fn first(&self, kind: usize) -> Option<u32> {
+        self.lists.get(kind).map(|list| list.first).filter(|first| *first != NONE)
+    }
+
     /// The next deadline there is.
     pub fn next(&self) -> Option<Duration> {
-        self.heads().map(|(due, _)| due).min()
+        self.firsts().map(|(due, _)| due).min()
     }
 
     /// Takes a slot whose deadline has passed.
     pub fn take_due(&mut self, now: Duration) -> Option<u32> {
-        let slot = self.heads().find(|(due, _)| *due <= now)?.1;
+        let slot = self.firsts().find(|(due, _)| *due <= now)?.1;
         self.clear(slot);
         Some(slot)
     }
 
-    fn heads(&self) -> impl Iterator<Item = (Duration, u32)> {
+    fn firsts(&self) -> impl Iterator<Item = (Duration, u32)> {
         self.lists.iter().filter_map(|list| Some((self.links.get(list.first as usize)?.due, list.first)))
     }
 }

@@ -1,275 +1,295 @@
-//! HTTP connections: most are accepted, read, answered and closed in one go; the others wait among the
-//! [connections].
+//! HTTP connections: most are accepted, read, answered and closed in one go; the others wait among the [connections].
 
-pub(super) mod answers;
-mod compressor;
-pub(super) mod connections;
+mod answers;
+mod connection;
+mod connections;
 mod deadlines;
-mod delivery;
+mod exchange;
+mod requests;
 
-use super::udp::Served;
-use super::{Server, Token};
+pub(super) use connections::Name;
+
+use super::faults::Faults;
+use super::{Context, Served, Token, watch};
 use crate::address::{from_ip, to_ip};
-use crate::features::KEEPALIVE;
-use crate::limits::{ACCEPTS_A_TURN, LINGER_MAX, MINUTE, REQUEST_MAX, REQUESTS_A_TURN};
-use crate::sys::poller::Event;
+use crate::limits::{
+    ACCEPT_PAUSE, ACCEPTS_A_TURN, ANSWERS_TURN, CLOSES_A_TURN, CONNECTION_BYTES_MAX, MINUTE, REQUEST_MAX,
+};
+use crate::sys::clock::Clock;
+use crate::sys::failure::Failure;
+use crate::sys::poller::{Event, Interest, Poller};
 use crate::sys::socket::{self, Accepted};
 use crate::sys::stderr;
-use crate::tracker::Now;
-use crate::tracker::http::Answer;
-use crate::wire::http::{Version, head_end, wants_to_stay};
-use connections::{Connection, Name, State};
-use delivery::Delivery;
+use crate::tracker::pages::Page;
+use crate::tracker::{Now, Tracker};
+use answers::{Answers, Io, Outcome, Size};
+use connection::{Connection, State};
+use connections::Connections;
+use exchange::Next;
 use std::io::{self, ErrorKind};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
-impl<const N: usize> Server<N> {
+/// Reads of what a client sent behind its request, before its connection is closed.
+const READS_AT_THE_END: usize = 8;
+
+/// All of HTTP: listening sockets, waiting connections, long answers.
+pub(super) struct Http<const N: usize> {
+    listeners: Vec<OwnedFd>,
+    /// Accepting fails, or works.
+    accepting: Faults,
+    connections: Connections<N>,
+    answers: Answers<Box<Page<N>>, N>,
+    /// Where requests are received, one byte longer than the longest that is answered.
+    request: Vec<u8>,
+    /// Where replies are written.
+    reply: Vec<u8>,
+}
+
+impl<const N: usize> Http<N> {
+    /// Serves connections to these sockets, at most so many at a time, and has the poller watch the sockets.
+    ///
+    /// # Errors
+    /// The system has no thread to give, or does not take all sockets into the poller.
+    pub(super) fn new(listeners: Vec<OwnedFd>, most: usize, poller: &mut Poller) -> Result<Self, Failure> {
+        for (index, listener) in listeners.iter().enumerate() {
+            watch(poller, listener.as_fd(), Token::Listener(index))?;
+        }
+        let answers = Answers::new().map_err(Failure::of("making a pipe"))?;
+        if let Some(compressor) = answers.compressor() {
+            watch(poller, compressor, Token::Compressor)?;
+        }
+        Ok(Http {
+            listeners,
+            accepting: Faults::new("accept", ACCEPT_PAUSE),
+            connections: Connections::new(most, CONNECTION_BYTES_MAX),
+            answers,
+            request: vec![0; REQUEST_MAX + 1],
+            reply: Vec::new(),
+        })
+    }
+
     /// Takes new connections, as many as there is a turn for.
-    pub(in crate::server) fn accept(&mut self, index: usize, now: Now) -> Served {
+    pub(super) fn accept(&mut self, index: usize, context: &mut Context<'_, N>) -> Served {
         let mut served = Served { requests: 0, drained: false };
         for _ in 0..ACCEPTS_A_TURN {
             let Some(listener) = self.listeners.get(index) else { break };
-            match socket::accept(listener.as_fd()) {
+            let error = match socket::accept(listener.as_fd()) {
                 Ok(Accepted::Connection(socket, from)) => {
                     served.requests += 1;
-                    self.tracker.accepted();
+                    self.accepting.works(context.now.up);
+                    context.tracker.accepted();
                     if let Some(from) = from_ip(from.ip()) {
                         // the request is usually there already
-                        self.begin(
-                            Connection { socket, from, state: State::Request(Vec::new()), answered: false },
-                            now,
-                        );
+                        self.begin(Connection::new(socket, from), context);
                     }
+                    continue;
                 }
-                Ok(Accepted::Lost) => {}
+                Ok(Accepted::Lost) => continue,
                 Ok(Accepted::Empty) => {
                     served.drained = true;
                     break;
                 }
-                Ok(Accepted::Exhausted) | Err(_) => {
-                    self.pause_accepting(now);
-                    break;
-                }
+                Ok(Accepted::Exhausted(error)) => match self.connections.first_to_go() {
+                    // it waits in the system's queue, and a descriptor is free for it now
+                    Some(name) => {
+                        self.close(name, context);
+                        continue;
+                    }
+                    None => error,
+                },
+                Err(error) => error,
+            };
+            if self.accepting.failed(context.now.up, &error) {
+                self.listen_for(Interest::NONE, context.poller);
             }
+            break;
         }
         served
     }
 
-    fn begin(&mut self, mut connection: Connection<N>, now: Now) {
-        if self.advance(&mut connection, now) {
-            let long = matches!(connection.state, State::Long(_));
-            let token = |name| Token::Connection(name).to_bits();
-            match self.connections.add(connection, now.up, &mut self.poller, token) {
-                Ok(name) if long => self.answers.enqueue(name),
-                // where the poller has no room the connection is closed, which is all that can be done
-                Ok(_) | Err(_) => {}
-            }
+    fn begin(&mut self, mut connection: Connection<N>, context: &mut Context<'_, N>) {
+        let page = match self.advance(&mut connection, context) {
+            Next::Close => return,
+            Next::Wait => None,
+            Next::Make(page) => Some(page),
+        };
+        while let Some(name) = self.connections.in_the_way() {
+            self.close(name, context);
         }
+        if !self.connections.has_room() {
+            return;
+        }
+        let from = connection.from;
+        let token = |name| Token::Connection(name).to_bits();
+        // where the poller has no room the connection is closed, which is all that can be done
+        let Ok(name) = self.connections.add(connection, context.now.up, context.poller, token) else { return };
+        if let Some(page) = page {
+            self.begin_answer(name, from, page);
+        }
+    }
+
+    fn begin_answer(&mut self, name: Name, from: [u8; N], page: Box<Page<N>>) {
+        let (chunks, gzip) = (page.chunked, page.gzip);
+        self.answers.begin(name, from, page, chunks, gzip);
     }
 
     /// Goes on with a connection that the poller has news of.
-    pub(in crate::server) fn connection_ready(&mut self, name: Name, event: &Event, now: Now) {
+    pub(super) fn ready(&mut self, name: Name, event: &Event, context: &mut Context<'_, N>) {
         if event.hangup && !event.readable {
-            return self.close(name);
+            return self.close(name, context);
         }
         let Some(mut connection) = self.connections.lift(name) else { return };
-        let keep = match &mut connection.state {
-            State::Long(delivery) => {
-                delivery.blocked &= !event.writable;
-                if !delivery.blocked && !std::mem::replace(&mut delivery.queued, true) {
-                    self.answers.enqueue(name);
-                }
-                !event.hangup
+        if let State::Long { blocked } = &mut connection.state {
+            if event.writable {
+                *blocked = false;
+                self.answers.writable(name);
             }
-            _ => {
-                let keep = self.advance(&mut connection, now);
-                if keep && matches!(connection.state, State::Long(_)) {
-                    self.answers.enqueue(name);
-                }
-                keep
+            return self.settle(name, connection, !event.hangup, context);
+        }
+        let next = self.advance(&mut connection, context);
+        let from = connection.from;
+        self.settle(name, connection, !matches!(next, Next::Close), context);
+        if let Next::Make(page) = next {
+            self.begin_answer(name, from, page);
+        }
+        while let Some(name) = self.connections.beyond_bytes() {
+            self.close(name, context);
+        }
+    }
+
+    /// Makes and sends some of the long answers, each in turn, for a bounded time.
+    pub(super) fn deliver(&mut self, clock: &Clock, context: &mut Context<'_, N>) {
+        self.answers.discard(&mut Wire { connections: &self.connections, tracker: context.tracker });
+        let start = clock.now();
+        while self.answers.is_busy() {
+            let mut wire = Wire { connections: &self.connections, tracker: context.tracker };
+            match self.answers.step(context.now.up, &mut wire) {
+                None => break,
+                Some((_, Outcome::GoesOn)) => {}
+                Some((name, outcome)) => self.after_step(name, outcome, context),
             }
-        };
-        self.settle(name, connection, keep, now);
+            if clock.now().saturating_sub(start) >= ANSWERS_TURN {
+                break;
+            }
+        }
+    }
+
+    fn after_step(&mut self, name: Name, outcome: Outcome, context: &mut Context<'_, N>) {
+        let Some(mut connection) = self.connections.lift(name) else { return };
+        if outcome == Outcome::Over {
+            self.read_away(&connection);
+        }
+        connection.state = State::Long { blocked: outcome == Outcome::Blocked };
+        self.settle(name, connection, outcome != Outcome::Over, context);
+    }
+
+    /// Takes what a client sent behind its request: closing on bytes that were not read would cut it off from the end of its answer.
+    fn read_away(&mut self, connection: &Connection<N>) {
+        for _ in 0..READS_AT_THE_END {
+            if !matches!(pull(&connection.socket, &mut self.request), Ok(Some(1..))) {
+                return;
+            }
+        }
+    }
+
+    /// Goes on with the answers whose pieces the compressor is done with.
+    pub(super) fn compressed(&mut self) {
+        self.answers.compressed();
+    }
+
+    /// Closes what took too long, and accepts again after a pause.
+    pub(super) fn look_after_deadlines(&mut self, context: &mut Context<'_, N>) {
+        for _ in 0..CLOSES_A_TURN {
+            let up = context.now.up;
+            let Some(name) = self.connections.overdue(up).or_else(|| self.answers.stalled(up)) else { break };
+            self.close(name, context);
+        }
+        if self.accepting.is_over(context.now.up) {
+            self.listen_for(Interest::READ, context.poller);
+        }
+    }
+
+    /// Whether something can go on at once.
+    pub(super) fn is_busy(&self) -> bool {
+        self.answers.is_busy()
+    }
+
+    /// When [`look_after_deadlines`](Self::look_after_deadlines) has something to do.
+    pub(super) fn next_deadline(&self) -> Option<Duration> {
+        let due = [self.connections.next_deadline(), self.answers.next_stall(), self.accepting.until()];
+        due.into_iter().flatten().min()
     }
 
     /// Closes a connection without a word.
-    pub(in crate::server) fn close(&mut self, name: Name) {
-        if let Some(mut connection) = self.connections.lift(name) {
-            self.answers.give_up(&mut connection);
-            self.connections.remove(name, connection, &mut self.poller);
-            self.resume_accepting();
+    fn close(&mut self, name: Name, context: &mut Context<'_, N>) {
+        if let Some(connection) = self.connections.lift(name) {
+            self.settle(name, connection, false, context);
         }
     }
 
-    pub(in crate::server) fn settle(&mut self, name: Name, mut connection: Connection<N>, keep: bool, now: Now) {
+    /// Puts a connection back that was lifted out, or closes it.
+    fn settle(&mut self, name: Name, mut connection: Connection<N>, keep: bool, context: &mut Context<'_, N>) {
         if keep {
             let token = Token::Connection(name).to_bits();
             // where the poller does not take the change the connection is closed, which is all that can be done
-            match self.connections.put_back(name, connection, now.up, &mut self.poller, token) {
+            match self.connections.put_back(name, connection, context.now.up, context.poller, token) {
                 Ok(()) => return,
                 Err(refused) => connection = refused,
             }
         }
-        self.answers.give_up(&mut connection);
-        self.connections.remove(name, connection, &mut self.poller);
-        self.resume_accepting();
-    }
-
-    /// Does what can be done for a connection now. False when it is to be closed.
-    fn advance(&mut self, connection: &mut Connection<N>, now: Now) -> bool {
-        match &mut connection.state {
-            State::Request(_) => self.read(connection, now),
-            State::Long(_) => true,
-            State::Sending(answer, sent) => matches!(push_rest(&connection.socket, answer, sent), Ok(false)),
-            State::Staying(answer, sent, requests) => match push_rest(&connection.socket, answer, sent) {
-                Ok(false) => true,
-                Ok(true) => {
-                    let length = requests.len();
-                    if let Some(room) = self.request.get_mut(..length) {
-                        room.copy_from_slice(requests);
-                    }
-                    connection.answered = true;
-                    self.answer(connection, now, 0, length)
-                }
-                Err(_) => false,
-            },
-            State::Lingering(thrown) => match pull(&connection.socket, &mut self.request) {
-                Ok(None) => true,
-                Ok(Some(0)) | Err(_) => false,
-                Ok(Some(received)) => {
-                    *thrown += received;
-                    *thrown < LINGER_MAX
-                }
-            },
+        if self.answers.cancel(name) {
+            socket::cut_off_on_close(connection.socket.as_fd());
+        }
+        self.connections.remove(name, connection, context.poller);
+        // a descriptor is free again
+        if self.accepting.end() {
+            self.listen_for(Interest::READ, context.poller);
         }
     }
 
-    /// Reads what there is of a request, and answers it if that is all.
-    fn read(&mut self, connection: &mut Connection<N>, now: Now) -> bool {
-        let State::Request(collected) = &mut connection.state else { return true };
-        let seen = collected.len();
-        let Some((before, room)) = self.request.split_at_mut_checked(seen) else { return false };
-        before.copy_from_slice(collected);
-        let length = match pull(&connection.socket, room) {
-            Ok(None) => return true,
-            Ok(Some(0)) | Err(_) => return false,
-            Ok(Some(received)) => seen + received,
-        };
-        self.answer(connection, now, seen, length)
-    }
-
-    /// Answers the requests in the first `length` bytes of the buffer; in the first `seen` of them no head ends. All but the
-    /// last are from clients that want the connection to stay, and are answered in their order: none before the answer to
-    /// the one before it is taken.
-    fn answer(&mut self, connection: &mut Connection<N>, now: Now, mut seen: usize, length: usize) -> bool {
-        let mut start = 0;
-        for _ in 0..REQUESTS_A_TURN {
-            let bytes = self.request.get_mut(start..length).unwrap_or_default();
-            let end = head_end(bytes, std::mem::take(&mut seen));
-            let head = end.and_then(|end| bytes.get(..end)).unwrap_or(bytes);
-            let wants_to_stay = KEEPALIVE && end.is_some() && wants_to_stay(head);
-            // what follows a request that stays is another one
-            let collected = if wants_to_stay { head.len() } else { bytes.len() };
-            self.reply.clear();
-            if collected > REQUEST_MAX {
-                self.tracker.refuse_internal(&mut self.reply);
-                return self.send_and_linger(connection);
-            }
-            let Some(end) = end else {
-                let mut begun = Vec::new();
-                let has_room = begun.try_reserve_exact(bytes.len()).is_ok();
-                if has_room {
-                    begun.extend_from_slice(bytes);
-                }
-                connection.state = State::Request(begun);
-                return has_room;
-            };
-            match self.tracker.handle_http(now, &connection.from, bytes, &mut self.reply) {
-                Answer::InSlices(page) => {
-                    if page.is_logged() {
-                        log_full_scrape(now, &connection.from);
-                    }
-                    connection.state = State::Long(Box::new(Delivery::new(page)));
-                    return true;
-                }
-                Answer::Whole(version) => {
-                    let stays = wants_to_stay && version == Version::Http11;
-                    let socket = connection.socket.as_fd();
-                    let sent =
-                        if stays { socket::send(socket, &self.reply) } else { socket::send_last(socket, &self.reply) };
-                    match unless_blocked(sent) {
-                        Ok(sent) if sent < self.reply.len() => {
-                            let requests = self.request.get(start + end..length).unwrap_or_default();
-                            connection.state = match stays {
-                                true => State::Staying(self.reply.clone(), sent, requests.to_vec()),
-                                false => State::Sending(self.reply.clone(), sent),
-                            };
-                            return true;
-                        }
-                        Ok(_) if stays => {
-                            connection.answered = true;
-                            start += end;
-                        }
-                        // more may have come than was read: closed now, the client would lose the answer
-                        Ok(_) if length > REQUEST_MAX => return linger(connection),
-                        _ => return false,
-                    }
-                }
-            }
-        }
-        // enough for this turn; the rest has the next one
-        let requests = self.request.get(start..length).unwrap_or_default();
-        connection.state = State::Staying(Vec::new(), 0, requests.to_vec());
-        true
-    }
-
-    /// Sends the reply just written and ends our side. False when the connection is to be closed.
-    fn send_and_linger(&mut self, connection: &mut Connection<N>) -> bool {
-        match push(&connection.socket, &self.reply) {
-            Ok(sent) if sent < self.reply.len() => {
-                connection.state = State::Sending(self.reply.clone(), sent);
-                true
-            }
-            Ok(_) => linger(connection),
-            Err(_) => false,
+    fn listen_for(&mut self, interest: Interest, poller: &mut Poller) {
+        for (index, listener) in self.listeners.iter().enumerate() {
+            // the poller has it already, so there is nothing that could be refused
+            let _ = poller.modify(listener.as_fd(), Token::Listener(index).to_bits(), interest);
         }
     }
 }
 
-/// Ends our side of a connection whose client may still be sending: closed now, it would be cut off before it has read its answer.
-fn linger<const N: usize>(connection: &mut Connection<N>) -> bool {
-    connection.state = State::Lingering(0);
-    socket::shutdown_write(connection.socket.as_fd()).is_ok()
+/// The tracker that pages are made from, and the connections that they go to.
+struct Wire<'a, const N: usize> {
+    connections: &'a Connections<N>,
+    tracker: &'a mut Tracker<N>,
 }
 
-/// Sends what is left of an answer, as much as is taken now. Tells whether that was all.
-fn push_rest(socket: &OwnedFd, answer: &[u8], sent: &mut usize) -> io::Result<bool> {
-    *sent += push(socket, answer.get(*sent..).unwrap_or_default())?;
-    Ok(*sent == answer.len())
-}
+impl<const N: usize> Io<Box<Page<N>>> for Wire<'_, N> {
+    fn size(&self, page: &Box<Page<N>>) -> Size {
+        Size { least: page.least(self.tracker), most: page.estimate(self.tracker) }
+    }
 
-/// Sends as many bytes as are taken now, perhaps none.
-fn push(socket: &OwnedFd, bytes: &[u8]) -> io::Result<usize> {
-    unless_blocked(socket::send(socket.as_fd(), bytes))
-}
+    fn slice(&mut self, page: &mut Box<Page<N>>, body: &mut Vec<u8>) -> bool {
+        page.slice(self.tracker, body)
+    }
 
-/// No bytes, where there was no room for any.
-fn unless_blocked(sent: io::Result<usize>) -> io::Result<usize> {
-    match sent {
-        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),
-        result => result,
+    fn discard(&mut self, page: &mut Box<Page<N>>) -> bool {
+        page.discard()
+    }
+
+    fn send(&mut self, name: Name, bytes: &[u8]) -> io::Result<usize> {
+        let socket: BorrowedFd<'_> = self.connections.socket(name).ok_or(ErrorKind::NotConnected)?;
+        socket::send(socket, bytes)
     }
 }
 
 /// Receives what is there: nothing yet, no bytes at the end, or some.
-pub(in crate::server) fn pull(socket: &OwnedFd, room: &mut [u8]) -> io::Result<Option<usize>> {
+fn pull(socket: &OwnedFd, room: &mut [u8]) -> io::Result<Option<usize>> {
     match socket::receive(socket.as_fd(), room) {
         Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
         result => result.map(Some),
     }
 }
 
-/// Tells the log who asked for all torrents (as the original).
+/// Says on stderr who asked for all torrents (as the original).
 fn log_full_scrape<const N: usize>(now: Now, from: &[u8; N]) {
     let minutes = now.up.as_secs() / MINUTE;
     stderr::write_line(&format!("[{minutes:08}] scrp:  {} - FULL SCRAPE\n", to_ip(from).to_canonical()));

@@ -3,4 +3,4 @@
 mod service;
 mod workers;
 
-pub(super) use service::{Served, Service};
+pub(super) use service::Service;

@@ -2,51 +2,55 @@
 
 use super::workers::Pool;
 use crate::address::from_ip;
-use crate::limits::{UDP_BATCH, UDP_REQUEST_MAX, UDP_WORKERS_MAX};
+use crate::limits::{UDP_BATCH, UDP_PAUSE, UDP_REQUEST_MAX, UDP_WORKERS_MAX};
+use crate::server::faults::Faults;
+use crate::server::{Served, Token, watch};
 use crate::sys::clock::Clock;
 use crate::sys::datagram::Batch;
-use crate::sys::failure::reason;
+use crate::sys::failure::{Failure, reason};
+use crate::sys::poller::{Interest, Poller};
+use crate::sys::socket;
 use crate::sys::stderr;
 use crate::tracker::{Now, Tracker};
 use crate::wire::udp::reply_max;
-use std::io;
-use std::ops::AddAssign;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
-/// What a turn did for one or more sockets.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::server) struct Served {
-    /// Datagrams and connections taken.
-    pub(in crate::server) requests: u32,
-    /// Whether none were left.
-    pub(in crate::server) drained: bool,
-}
-
-impl AddAssign for Served {
-    fn add_assign(&mut self, other: Served) {
-        self.requests += other.requests;
-        self.drained &= other.drained;
-    }
+/// A socket that the loop serves itself, with buffers that are as large as it needs.
+struct Socket {
+    socket: Arc<OwnedFd>,
+    batch: Batch,
+    receiving: Faults,
 }
 
 /// The UDP sockets, and the buffers or workers by which they are served.
 pub(in crate::server) struct Service {
-    /// Those that the loop serves itself, each with the buffers that are as large as it needs.
-    sockets: Vec<(Arc<OwnedFd>, Batch)>,
+    /// Those that the loop serves itself.
+    sockets: Vec<Socket>,
     workers: Pool,
 }
 
 impl Service {
-    /// Serves these sockets to addresses of `N` bytes. Where the system has no threads to give there are fewer workers, and a socket that has
-    /// none is served by the loop.
+    /// Serves these sockets to addresses of `N` bytes, each by so many workers, and has the poller watch those that have none. Where the
+    /// system has no threads to give there are fewer workers, and a socket that has none is served by the loop.
     ///
     /// # Errors
-    /// There are no descriptors left.
-    pub(in crate::server) fn new<const N: usize>(clock: Clock, sockets: Vec<(OwnedFd, u32)>) -> io::Result<Service> {
-        let mut workers = Pool::new(clock)?;
+    /// There are no descriptors left, or a socket cannot be watched.
+    pub(in crate::server) fn new<const N: usize>(
+        clock: Clock,
+        sockets: Vec<(OwnedFd, u32)>,
+        coalesce_rate: u32,
+        poller: &mut Poller,
+    ) -> Result<Service, Failure> {
+        let mut workers = Pool::new(clock, coalesce_rate).map_err(Failure::of("making a pipe"))?;
+        watch(poller, workers.waker().as_fd(), Token::Workers)?;
         let mut own = Vec::new();
         for (socket, threads) in sockets {
+            if threads > 0 {
+                // where that is refused they wait with poll
+                let _ = socket::set_blocking(socket.as_fd());
+            }
             let (socket, count) = (Arc::new(socket), Arc::default());
             let mut start = || workers.start(Arc::clone(&socket), Arc::clone(&count), reply_max(N));
             let refused = (0..threads.min(UDP_WORKERS_MAX)).find_map(|started| Some((started, start().err()?)));
@@ -55,39 +59,55 @@ impl Service {
                 stderr::write_line(&format!("Warning: Could not start more than {started} UDP workers: {why}.\n"));
             }
             if threads == 0 || refused.is_some_and(|(started, _)| started == 0) {
-                own.push((socket, Batch::new(UDP_BATCH, UDP_REQUEST_MAX, reply_max(N))));
+                watch(poller, socket.as_fd(), Token::Udp(own.len()))?;
+                let batch = Batch::new(UDP_BATCH, UDP_REQUEST_MAX, reply_max(N));
+                own.push(Socket { socket, batch, receiving: Faults::new("recvmmsg", UDP_PAUSE) });
             }
         }
         Ok(Service { sockets: own, workers })
     }
 
-    /// The sockets that the loop serves itself, to watch for datagrams; [`serve`](Service::serve) takes their index.
-    pub(in crate::server) fn sockets(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.sockets.iter().map(|(socket, _)| socket.as_fd())
-    }
-
-    /// The workers, to watch for their batches.
-    pub(in crate::server) fn workers(&self) -> &Pool {
-        &self.workers
-    }
-
-    /// Answers what waits at a socket: one batch, so that the others need not wait for long.
+    /// Answers what waits at a socket: one batch, so that the others need not wait for long. Where it cannot be received there is a pause.
     pub(in crate::server) fn serve<const N: usize>(
         &mut self,
         index: usize,
         now: Now,
         tracker: &mut Tracker<N>,
+        poller: &mut Poller,
     ) -> Served {
-        let Some((socket, batch)) = self.sockets.get_mut(index) else { return Served { requests: 0, drained: false } };
-        // an error here is news of an earlier reply that did not arrive, and gone with the telling
-        let received = batch.receive(socket.as_fd()).unwrap_or(0);
-        answer(batch, received, now, tracker);
-        batch.send(socket.as_fd());
-        Served { requests: received as u32, drained: !batch.is_full() }
+        let nothing = Served { requests: 0, drained: false };
+        let Some(Socket { socket, batch, receiving }) = self.sockets.get_mut(index) else { return nothing };
+        match batch.receive(socket.as_fd()) {
+            Ok(received) => {
+                receiving.works(now.up);
+                answer(batch, received, now, tracker);
+                batch.send(socket.as_fd());
+                Served { requests: received as u32, drained: !batch.is_full() }
+            }
+            Err(error) => {
+                if receiving.failed(now.up, &error) {
+                    listen_for(socket, index, Interest::NONE, poller);
+                }
+                nothing
+            }
+        }
     }
 
-    /// Answers the batches that workers have handed over: at most one from each. They gather while a worker has the one before, so the loop
-    /// does not wait for them.
+    /// Receives again from sockets whose pause is over.
+    pub(in crate::server) fn look_after_pauses(&mut self, now: Duration, poller: &mut Poller) {
+        for (index, Socket { socket, receiving, .. }) in self.sockets.iter_mut().enumerate() {
+            if receiving.is_over(now) {
+                listen_for(socket, index, Interest::READ, poller);
+            }
+        }
+    }
+
+    /// When the next pause is over.
+    pub(in crate::server) fn next_pause(&self) -> Option<Duration> {
+        self.sockets.iter().filter_map(|socket| socket.receiving.until()).min()
+    }
+
+    /// Answers the batches that workers have handed over: at most one from each.
     pub(in crate::server) fn serve_workers<const N: usize>(&mut self, now: Now, tracker: &mut Tracker<N>) {
         self.workers.waker().clear();
         let mut left = self.workers.count();
@@ -104,6 +124,11 @@ impl Service {
     }
 }
 
+fn listen_for(socket: &OwnedFd, index: usize, interest: Interest, poller: &mut Poller) {
+    // the poller has it already, so there is nothing that could be refused
+    let _ = poller.modify(socket.as_fd(), Token::Udp(index).to_bits(), interest);
+}
+
 /// Writes the replies to a batch.
 fn answer<const N: usize>(batch: &mut Batch, received: usize, now: Now, tracker: &mut Tracker<N>) {
     tracker.prefetch(batch.requests());
@@ -112,5 +137,140 @@ fn answer<const N: usize>(batch: &mut Batch, received: usize, now: Now, tracker:
         let Some(from) = from_ip::<N>(exchange.from.ip()) else { continue };
         let length = tracker.handle_udp(now, &from, exchange.request, exchange.reply);
         batch.set_reply(at, length);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::EVENTS_A_TURN;
+    use crate::sys::socket::bind_udp;
+    use crate::tracker::Settings;
+    use std::net::{SocketAddr, UdpSocket};
+    use std::time::Duration;
+
+    const SOON: Duration = Duration::from_secs(10);
+
+    struct Loop {
+        service: Service,
+        poller: Poller,
+        tracker: Tracker<4>,
+        now: Now,
+    }
+
+    impl Loop {
+        fn new(sockets: Vec<(OwnedFd, u32)>) -> Loop {
+            let mut poller = Poller::new(EVENTS_A_TURN).unwrap();
+            let service = Service::new::<4>(Clock::new().unwrap(), sockets, 0, &mut poller).unwrap();
+            let settings = Settings { redirect_url: None, stats_path: Vec::new(), version: String::new() };
+            let tracker = Tracker::new(settings, [1, 2]);
+            Loop {
+                service,
+                poller,
+                tracker,
+                now: Now { unix: 1_000_000, steady: 1_000_000, up: Duration::from_secs(1) },
+            }
+        }
+
+        /// Waits for something to serve, and serves it.
+        fn turn(&mut self, wait: Duration) -> Vec<Served> {
+            let mut events = Vec::new();
+            self.poller.wait(&mut events, Some(wait)).unwrap();
+            let mut served = Vec::new();
+            for event in events {
+                match Token::from_bits(event.token) {
+                    Token::Udp(index) => {
+                        served.push(self.service.serve(index, self.now, &mut self.tracker, &mut self.poller));
+                    }
+                    Token::Workers => self.service.serve_workers(self.now, &mut self.tracker),
+                    other => panic!("{other:?}"),
+                }
+            }
+            served
+        }
+    }
+
+    fn bound() -> (OwnedFd, SocketAddr) {
+        let socket = bind_udp("127.0.0.1:0".parse().unwrap(), 1 << 20).unwrap();
+        let address = SocketAddr::try_from(rustix::net::getsockname(&socket).unwrap()).unwrap();
+        (socket, address)
+    }
+
+    /// A client, and its request for a connection id.
+    fn client(to: SocketAddr) -> (UdpSocket, [u8; 16]) {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.connect(to).unwrap();
+        socket.set_read_timeout(Some(SOON)).unwrap();
+        let mut connect = [0; 16];
+        connect[..8].copy_from_slice(&0x0417_2710_1980_u64.to_be_bytes());
+        connect[12..].copy_from_slice(b"mine");
+        (socket, connect)
+    }
+
+    fn is_answered(client: &UdpSocket) -> bool {
+        let mut reply = [0; 100];
+        let length = client.recv(&mut reply).unwrap();
+        length == 16 && &reply[4..8] == b"mine"
+    }
+
+    #[test]
+    fn requests_are_answered_in_batches() {
+        let (socket, address) = bound();
+        let mut serving = Loop::new(vec![(socket, 0)]);
+        let (client, connect) = client(address);
+        for count in [1, 5, 2 * UDP_BATCH] {
+            (0..count).for_each(|_| assert_eq!(client.send(&connect).unwrap(), 16));
+            let (mut answered, mut drained) = (0, false);
+            while answered < count || !drained {
+                for served in serving.turn(SOON) {
+                    assert!(served.requests as usize <= UDP_BATCH);
+                    answered += served.requests as usize;
+                    drained = served.drained;
+                }
+                if answered == count && !drained {
+                    // the last batch was full by chance: nothing is left
+                    break;
+                }
+            }
+            (0..count).for_each(|_| assert!(is_answered(&client)));
+        }
+    }
+
+    #[test]
+    fn an_error_that_stays_pauses_its_socket_and_no_other() {
+        let (socket, address) = bound();
+        let (reading_end, writing_end) = rustix::pipe::pipe().unwrap();
+        rustix::io::write(&writing_end, b"x").unwrap();
+        let mut serving = Loop::new(vec![(reading_end, 0), (socket, 0)]);
+        assert_eq!(serving.turn(SOON), [Served { requests: 0, drained: false }], "no socket, so it fails");
+        assert_eq!(serving.service.next_pause(), Some(serving.now.up + UDP_PAUSE));
+        assert_eq!(serving.turn(Duration::ZERO), [], "it is left alone");
+        let (client, connect) = client(address);
+        client.send(&connect).unwrap();
+        assert_eq!(serving.turn(SOON).len(), 1);
+        assert!(is_answered(&client));
+        serving.service.look_after_pauses(serving.now.up, &mut serving.poller);
+        assert_eq!(serving.turn(Duration::ZERO), []);
+        serving.now.up += UDP_PAUSE;
+        serving.service.look_after_pauses(serving.now.up, &mut serving.poller);
+        assert_eq!((serving.turn(SOON).len(), serving.service.next_pause()), (1, Some(serving.now.up + UDP_PAUSE)));
+    }
+
+    #[test]
+    fn workers_hand_over_and_send() {
+        let (socket, address) = bound();
+        let mut serving = Loop::new(vec![(socket, 3)]);
+        let clients: Vec<_> = (0..20).map(|_| client(address)).collect();
+        for _ in 0..10 {
+            clients.iter().for_each(|(client, connect)| assert_eq!(client.send(connect).unwrap(), 16));
+            let done = std::thread::scope(|scope| {
+                let answered = scope.spawn(|| clients.iter().all(|(client, _)| is_answered(client)));
+                while !answered.is_finished() {
+                    serving.turn(Duration::from_millis(1));
+                }
+                answered.join().unwrap()
+            });
+            assert!(done);
+        }
     }
 }

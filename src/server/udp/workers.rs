@@ -1,12 +1,13 @@
 //! Threads that receive and send datagrams for the loop (`listen.udp.workers`).
 //!
 //! Nine tenths of a UDP announce is the kernel's work of receiving and sending. A worker does this for a batch: it receives one,
-//! hands it to the loop, gets it back with the replies, and sends them; under load it lets requests gather, as the loop does.
-//! The part in the middle stays with the one thread that owns the state, so there is nothing to lock. Each worker has one
+//! hands it to the loop, gets it back with the replies, and sends them; under load it lets requests coalesce, as the loop does.
+//! Workers of a socket wait for a datagram in the receiving call, from which the kernel wakes one of them for each. The part in the middle stays with the one thread that owns the state, so there is nothing to lock. Each worker has one
 //! batch, which is either with it or with the loop: no queue can grow.
 
-use crate::limits::{UDP_BATCH, UDP_REQUEST_MAX, UDP_WORKERS_MAX, WORKER_STACK};
-use crate::server::coalesce::Pace;
+use crate::limits::{UDP_BATCH, UDP_PAUSE, UDP_REQUEST_MAX, UDP_WORKERS_MAX, WORKER_STACK};
+use crate::server::coalesce::Coalescing;
+use crate::server::faults::Faults;
 use crate::sys::clock::Clock;
 use crate::sys::datagram::Batch;
 use crate::sys::socket::wait_readable;
@@ -30,6 +31,7 @@ pub struct Job {
 /// All workers of all sockets.
 pub struct Pool {
     clock: Clock,
+    coalesce_rate: u32,
     waker: Arc<Waker>,
     jobs: Receiver<Job>,
     hand_over: SyncSender<Job>,
@@ -41,9 +43,9 @@ impl Pool {
     ///
     /// # Errors
     /// The system has no descriptor to give.
-    pub fn new(clock: Clock) -> io::Result<Pool> {
+    pub fn new(clock: Clock, coalesce_rate: u32) -> io::Result<Pool> {
         let (hand_over, jobs) = sync_channel(UDP_WORKERS_MAX as usize);
-        Ok(Pool { clock, waker: Arc::new(Waker::new()?), jobs, hand_over, back: Vec::new() })
+        Ok(Pool { clock, coalesce_rate, waker: Arc::new(Waker::new()?), jobs, hand_over, back: Vec::new() })
     }
 
     /// Starts a worker for a socket, whose workers share a count of requests; replies have at most `reply_bytes`.
@@ -55,7 +57,7 @@ impl Pool {
         let worker = Worker {
             index: self.back.len(),
             clock: self.clock.clone(),
-            count,
+            coalescing: Coalescing::new(self.coalesce_rate, count),
             socket,
             waker: Arc::clone(&self.waker),
             hand_over: self.hand_over.clone(),
@@ -68,7 +70,7 @@ impl Pool {
         Ok(())
     }
 
-    /// What tells the loop that batches are waiting.
+    /// Wakes the loop when batches wait.
     pub fn waker(&self) -> &Waker {
         &self.waker
     }
@@ -95,8 +97,7 @@ impl Pool {
 struct Worker {
     index: usize,
     clock: Clock,
-    /// Requests to the socket.
-    count: Arc<AtomicU64>,
+    coalescing: Coalescing,
     socket: Arc<OwnedFd>,
     waker: Arc<Waker>,
     hand_over: SyncSender<Job>,
@@ -105,18 +106,26 @@ struct Worker {
 
 impl Worker {
     /// Works until the loop is gone.
-    fn run(self, mut batch: Batch) {
-        let mut pace = Pace::new(self.count);
+    fn run(mut self, mut batch: Batch) {
+        let mut receiving = Faults::new("recvmmsg", UDP_PAUSE);
         loop {
-            let up = self.clock.now();
-            // an error here is news of an earlier reply that did not arrive, and gone with the telling
-            let received = batch.receive(self.socket.as_fd()).unwrap_or(0);
-            if received == 0 {
-                if wait_readable(self.socket.as_fd()).is_err() {
-                    return;
+            let received = match batch.wait(self.socket.as_fd()) {
+                Ok(0) => {
+                    // the socket does not block, or the call was interrupted
+                    if wait_readable(self.socket.as_fd()).is_err() {
+                        return;
+                    }
+                    continue;
                 }
-                continue;
-            }
+                Ok(received) => received,
+                Err(error) => {
+                    receiving.failed(self.clock.now(), &error);
+                    std::thread::sleep(UDP_PAUSE);
+                    continue;
+                }
+            };
+            let up = self.clock.now();
+            receiving.works(up);
             if self.hand_over.send(Job { worker: self.index, batch, received }).is_err() {
                 return;
             }
@@ -126,7 +135,7 @@ impl Worker {
                 Err(_) => return,
             }
             batch.send(self.socket.as_fd());
-            pace.after_turn(&self.clock, up, received as u32, !batch.is_full());
+            self.coalescing.after_turn(&self.clock, up, received as u32, !batch.is_full());
         }
     }
 }

@@ -113,6 +113,16 @@ impl Batch {
     /// Receives the datagrams that wait, in place of those before; returns how many. Never blocks. Takes as many as there is
     /// room for, but at most twice as many as the last time: while it [is full](Batch::is_full) more may be waiting.
     pub fn receive(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
+        self.receive_some(socket, false)
+    }
+
+    /// As [`receive`](Batch::receive), but waits for the first datagram where the socket is [blocking](super::socket::set_blocking).
+    /// Of several threads that wait so the kernel wakes one.
+    pub fn wait(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
+        self.receive_some(socket, true)
+    }
+
+    fn receive_some(&mut self, socket: BorrowedFd<'_>, wait: bool) -> io::Result<usize> {
         // Preparing costs something for each place, so there are not many more than are likely to be filled.
         self.offered = (2 * self.received).clamp(OFFERED_LEAST.min(self.names.len()), self.names.len());
         self.received = 0;
@@ -132,7 +142,7 @@ impl Batch {
         }
         // SAFETY: each header points to a name, a control and a slice of their own, all within vectors of this batch
         // that are neither touched nor moved before the call returns, with their true lengths.
-        let count = match unsafe { receive_messages(socket, &mut self.messages) } {
+        let count = match unsafe { receive_messages(socket, &mut self.messages, wait) } {
             Ok(count) => count,
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
                 return Ok(0);

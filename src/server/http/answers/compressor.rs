@@ -56,7 +56,7 @@ impl Compressor {
         Ok(Compressor { jobs, done, hand_back, waker })
     }
 
-    /// What tells the loop that pieces came back.
+    /// Wakes the loop when pieces came back.
     pub fn waker(&self) -> &Waker {
         &self.waker
     }

@@ -1,0 +1,290 @@
+//! The bytes that all long answers may take together, shared out fairly.
+//!
+//! No address has more than a share of them. An answer for which there is no room waits: within an address in the order asked,
+//! among addresses in turn, so that an address with many waiting answers holds up none but its own.
+
+use crate::limits::{ANSWERS_BUDGET, ANSWERS_KEPT, ANSWERS_SHARE};
+use crate::server::http::connections::Name;
+use std::collections::{HashMap, VecDeque};
+
+/// Bytes asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Need {
+    /// How many.
+    pub(super) bytes: usize,
+    /// What for.
+    pub(super) class: Class,
+}
+
+/// What bytes are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Class {
+    /// A large answer: it waits until those before it have what they need.
+    Large,
+    /// A small one: it passes by larger ones that wait, and has a part of the budget to itself.
+    Small,
+    /// More for an answer that has begun. Others may be waiting for what it has, so it comes first, whatever its address has.
+    More,
+}
+
+/// Cancelled answers that may stand among those that wait, beside as many as wait.
+const LEFT_MAX: usize = 64;
+
+/// What one address has, and which of its answers wait.
+#[derive(Default)]
+struct Share {
+    taken: usize,
+    waiting: VecDeque<(Name, Need)>,
+    /// It is among those whose turn comes.
+    in_line: bool,
+}
+
+/// The budget; addresses are of `N` bytes.
+pub(super) struct Budget<const N: usize> {
+    free: usize,
+    shares: HashMap<[u8; N], Share>,
+    /// Addresses with waiting answers, in turn. Those that have their share already stand aside until they give some back.
+    line: VecDeque<[u8; N]>,
+    /// How many answers wait,
+    waiting: usize,
+    /// and how many were cancelled that stand among them.
+    left: usize,
+    /// Bytes came back since nothing more could be granted.
+    eased: bool,
+}
+
+impl<const N: usize> Budget<N> {
+    pub(super) fn new() -> Self {
+        Budget {
+            free: ANSWERS_BUDGET,
+            shares: HashMap::new(),
+            line: VecDeque::new(),
+            waiting: 0,
+            left: 0,
+            eased: false,
+        }
+    }
+
+    /// Takes the bytes that an answer needs, or lets it wait for its [grant](Self::grant).
+    pub(super) fn request(&mut self, name: Name, from: [u8; N], need: Need) -> bool {
+        let is_next = need.class != Class::Large || self.line.is_empty();
+        let granted = is_next && self.take(from, need);
+        if !granted {
+            let waiting = &mut self.shares.entry(from).or_default().waiting;
+            match need.class {
+                Class::More => waiting.push_front((name, need)),
+                Class::Large | Class::Small => waiting.push_back((name, need)),
+            }
+            self.waiting += 1;
+            if self.is_within_share(&from, need) {
+                self.stand_in_line(from);
+            }
+        }
+        granted
+    }
+
+    /// The next waiting answer for which there is room, and the bytes that it was granted. `is_there` returns whether one was not cancelled.
+    pub(super) fn grant(&mut self, is_there: impl Fn(Name) -> bool) -> Option<(Name, usize)> {
+        while self.eased {
+            let Some(from) = self.line.front().copied() else { break };
+            let next = self.next_of(&from, &is_there);
+            let granted = next.filter(|(_, need)| self.take(from, *need));
+            if granted.is_none() && next.is_some_and(|(_, need)| self.is_within_share(&from, need)) {
+                break;
+            }
+            self.line.pop_front();
+            let Some(share) = self.shares.get_mut(&from) else { continue };
+            share.in_line = false;
+            if let Some((name, need)) = granted {
+                share.waiting.pop_front();
+                self.waiting -= 1;
+                self.stand_in_line(from);
+                return Some((name, need.bytes));
+            }
+            self.forget_if_empty(from);
+        }
+        self.eased = false;
+        None
+    }
+
+    /// The next answer of an address that waits.
+    fn next_of(&mut self, from: &[u8; N], is_there: &impl Fn(Name) -> bool) -> Option<(Name, Need)> {
+        let waiting = &mut self.shares.get_mut(from)?.waiting;
+        while let Some((name, need)) = waiting.front().copied() {
+            if is_there(name) {
+                return Some((name, need));
+            }
+            waiting.pop_front();
+            self.left -= 1;
+        }
+        None
+    }
+
+    /// Gives back bytes that an answer to this address had.
+    pub(super) fn give_back(&mut self, from: [u8; N], bytes: usize) {
+        if bytes == 0 {
+            return;
+        }
+        self.free += bytes;
+        self.eased = true;
+        if let Some(share) = self.shares.get_mut(&from) {
+            share.taken -= bytes.min(share.taken);
+            self.stand_in_line(from);
+        }
+    }
+
+    /// Bytes that are free.
+    #[cfg(test)]
+    pub(super) fn free(&self) -> usize {
+        self.free
+    }
+
+    /// Whether any answer waits.
+    pub(super) fn has_waiting(&self) -> bool {
+        self.waiting > 0
+    }
+
+    /// Whether the next [grant](Self::grant) may succeed.
+    pub(super) fn is_eased(&self) -> bool {
+        self.eased && self.waiting > 0
+    }
+
+    /// Takes note that a waiting answer was cancelled. Looking for it is not worth it until there are many; `is_there` returns
+    /// whether one was not.
+    pub(super) fn cancelled(&mut self, is_there: impl Fn(Name) -> bool) {
+        self.waiting -= 1;
+        self.left += 1;
+        if self.left > self.waiting + LEFT_MAX {
+            self.left = 0;
+            let line = &mut self.line;
+            self.shares.retain(|_, share| {
+                share.waiting.retain(|(name, _)| is_there(*name));
+                share.taken > 0 || !share.waiting.is_empty()
+            });
+            line.retain(|from| self.shares.contains_key(from));
+        }
+    }
+
+    fn is_within_share(&self, from: &[u8; N], need: Need) -> bool {
+        let taken = self.shares.get(from).map_or(0, |share| share.taken);
+        need.class == Class::More || taken + need.bytes <= ANSWERS_SHARE
+    }
+
+    fn take(&mut self, from: [u8; N], need: Need) -> bool {
+        let kept = if need.class == Class::Large { ANSWERS_KEPT } else { 0 };
+        let enough = need.bytes + kept <= self.free && self.is_within_share(&from, need);
+        if enough {
+            self.free -= need.bytes;
+            self.shares.entry(from).or_default().taken += need.bytes;
+        }
+        enough
+    }
+
+    /// Puts an address in line that has something waiting.
+    fn stand_in_line(&mut self, from: [u8; N]) {
+        let Some(share) = self.shares.get_mut(&from) else { return };
+        if !share.waiting.is_empty() && !share.in_line {
+            share.in_line = true;
+            self.line.push_back(from);
+        }
+        self.forget_if_empty(from);
+    }
+
+    fn forget_if_empty(&mut self, from: [u8; N]) {
+        if self.shares.get(&from).is_some_and(|share| share.taken == 0 && share.waiting.is_empty() && !share.in_line) {
+            self.shares.remove(&from);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HERE: [u8; 4] = [127, 0, 0, 1];
+    const THERE: [u8; 4] = [127, 0, 0, 2];
+    // one is within a share, two are beyond it
+    const LARGE: Need = Need { bytes: 17 << 20, class: Class::Large };
+    const SMALL: Need = Need { bytes: 1 << 20, class: Class::Small };
+
+    fn name(n: u64) -> Name {
+        Name::from_bits(n)
+    }
+
+    #[test]
+    fn an_address_has_no_more_than_its_share() {
+        let mut budget = Budget::new();
+        assert!(budget.request(name(0), HERE, LARGE));
+        assert!(!budget.request(name(1), HERE, LARGE), "the second would be beyond it");
+        assert!(budget.request(name(2), THERE, LARGE), "which holds up nobody else");
+        assert!(budget.request(name(3), HERE, SMALL), "and what is small passes by");
+        assert_eq!(budget.grant(|_| true), None);
+        budget.give_back(HERE, LARGE.bytes);
+        assert_eq!(budget.grant(|_| true), Some((name(1), LARGE.bytes)));
+        assert!(!budget.has_waiting());
+    }
+
+    #[test]
+    fn addresses_have_their_turns() {
+        let mut budget = Budget::new();
+        let others: Vec<[u8; 4]> = (0..3).map(|n| [10, 0, 0, n]).collect();
+        for (n, from) in others.iter().enumerate() {
+            assert!(budget.request(name(n as u64), *from, LARGE));
+        }
+        for n in 10..13 {
+            assert!(!budget.request(name(n), HERE, LARGE));
+        }
+        assert!(!budget.request(name(20), THERE, LARGE));
+        let mut granted = Vec::new();
+        for from in others {
+            budget.give_back(from, LARGE.bytes);
+            granted.extend(budget.grant(|_| true));
+        }
+        // the first of HERE; its next ones are beyond its share, so THERE is next
+        assert_eq!(granted, [(name(10), LARGE.bytes), (name(20), LARGE.bytes)]);
+        budget.give_back(HERE, LARGE.bytes);
+        assert_eq!(budget.grant(|_| true), Some((name(11), LARGE.bytes)));
+    }
+
+    #[test]
+    fn some_is_kept_for_small_ones() {
+        let mut budget = Budget::new();
+        let mut large = 0;
+        while budget.request(name(large), [10, 0, 0, large as u8], LARGE) {
+            large += 1;
+        }
+        assert_eq!(large as usize, (ANSWERS_BUDGET - ANSWERS_KEPT) / LARGE.bytes);
+        let mut small = 0;
+        while budget.request(name(100 + small), [10, 0, 1, small as u8], SMALL) {
+            small += 1;
+        }
+        assert!(small as usize >= ANSWERS_KEPT / SMALL.bytes, "{small}");
+    }
+
+    #[test]
+    fn who_has_begun_comes_first() {
+        let mut budget = Budget::new();
+        for n in 0..3 {
+            assert!(budget.request(name(n), [10, 0, 0, n as u8], LARGE));
+        }
+        assert!(!budget.request(name(3), HERE, LARGE));
+        assert!(budget.request(name(0), [10, 0, 0, 0], Need { bytes: ANSWERS_KEPT, class: Class::More }));
+    }
+
+    #[test]
+    fn what_is_given_back_is_forgotten() {
+        let mut budget = Budget::new();
+        for n in 0..100 {
+            assert!(budget.request(name(n), [10, 0, 0, n as u8], SMALL) || n > 50);
+        }
+        while budget.has_waiting() {
+            budget.cancelled(|_| false);
+        }
+        for n in 0..100 {
+            let taken = budget.shares.get(&[10, 0, 0, n]).map_or(0, |share| share.taken);
+            budget.give_back([10, 0, 0, n], taken);
+        }
+        assert_eq!(budget.grant(|_| false), None);
+        assert_eq!((budget.shares.len(), budget.line.len(), budget.free), (0, 0, ANSWERS_BUDGET));
+    }
+}

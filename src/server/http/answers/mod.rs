@@ -1,0 +1,242 @@
+//! The long answers of all connections: how each is made and sent, whose turn it is, and how much memory they take together.
+//!
+//! [`Answers`] owns all there is to a long answer: its connection only knows that it has one. Sockets and the tracker are
+//! reached through [`Io`].
+
+mod answer;
+mod budget;
+mod compressor;
+mod pieces;
+#[cfg(test)]
+mod tests;
+
+use super::connections::Name;
+use super::deadlines::Deadlines;
+use crate::features::COMPRESSION_GZIP;
+use crate::limits::{ANSWER_STALL, DISCARD_STEP};
+use answer::{Answer, Place, Step};
+use budget::Budget;
+use compressor::Compressor;
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
+
+/// What answers are made of, and where they go.
+pub(super) trait Io<P> {
+    /// Bytes of a page's body.
+    fn size(&self, page: &P) -> Size;
+
+    /// Makes one more slice of a page, and appends it to `body`. True when it is the last one.
+    fn slice(&mut self, page: &mut P, body: &mut Vec<u8>) -> bool;
+
+    /// Frees some of a page that is given up. True when nothing is left of it.
+    fn discard(&mut self, page: &mut P) -> bool;
+
+    /// Sends what a connection takes of some bytes, and returns how many that were.
+    ///
+    /// # Errors
+    /// `WouldBlock`: it takes none at the moment. Others: it is lost.
+    fn send(&mut self, name: Name, bytes: &[u8]) -> io::Result<usize>;
+}
+
+/// Bytes of a page's body as it is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Size {
+    /// It has no fewer.
+    pub(super) least: usize,
+    /// It, and what it is made with, will hardly have more.
+    pub(super) most: usize,
+}
+
+/// What became of an answer's connection in a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// Nothing that it has to know.
+    GoesOn,
+    /// It takes no more at the moment: [`Answers::writable`] is to be called when it does.
+    Blocked,
+    /// The answer is over, and is cancelled when the connection is closed.
+    Over,
+}
+
+/// Long answers in the making and on their way, made from pages `P`, to addresses of `N` bytes.
+pub(super) struct Answers<P, const N: usize> {
+    /// By the slot of their connection.
+    answers: HashMap<u32, Answer<P, N>>,
+    /// Those that can go on, in turn.
+    line: VecDeque<Name>,
+    /// Those that go on when the compressor has room.
+    held: Vec<Name>,
+    budget: Budget<N>,
+    /// Those whose receivers take nothing.
+    stalls: Deadlines<1>,
+    /// Those that are given up and not freed yet.
+    discarded: VecDeque<Answer<P, N>>,
+    compressor: Option<Compressor>,
+}
+
+impl<P, const N: usize> Answers<P, N> {
+    /// No answers yet. In builds that compress this starts a thread.
+    ///
+    /// # Errors
+    /// The system has no thread or descriptor to give.
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Answers {
+            answers: HashMap::new(),
+            line: VecDeque::new(),
+            held: Vec::new(),
+            budget: Budget::new(),
+            stalls: Deadlines::new([ANSWER_STALL]),
+            discarded: VecDeque::new(),
+            compressor: COMPRESSION_GZIP.then(Compressor::start).transpose()?,
+        })
+    }
+
+    /// Becomes readable when [`compressed`](Self::compressed) is to be called, where something is compressed.
+    pub(super) fn compressor(&self) -> Option<BorrowedFd<'_>> {
+        self.compressor.as_ref().map(|compressor| compressor.waker().as_fd())
+    }
+
+    /// Begins an answer to a connection that has none. `chunks`: it can read chunks.
+    pub(super) fn begin(&mut self, name: Name, to: [u8; N], page: P, chunks: bool, gzip: bool) {
+        self.answers.insert(name.slot(), Answer::new(name, to, page, chunks, gzip));
+        self.enqueue(name);
+    }
+
+    /// Goes on with the answer of a connection that takes more.
+    pub(super) fn writable(&mut self, name: Name) {
+        if self.get(name).is_some_and(Answer::unblock) {
+            self.stalls.clear(name.slot());
+            self.enqueue(name);
+        }
+    }
+
+    /// Gives up the answer of a connection that is about to be closed, if it has one. Returns whether the end is missing and the receiver
+    /// cannot see that.
+    pub(super) fn cancel(&mut self, name: Name) -> bool {
+        if self.get(name).is_none() {
+            return false;
+        }
+        self.stalls.clear(name.slot());
+        let Some(answer) = self.answers.remove(&name.slot()) else { return false };
+        if answer.place == Place::ForRoom {
+            self.budget.cancelled(is_there(&self.answers));
+        }
+        let cut_short = answer.is_cut_short();
+        self.discarded.push_back(answer);
+        cut_short
+    }
+
+    /// Whether something can go on at once.
+    pub(super) fn is_busy(&self) -> bool {
+        !self.line.is_empty() || !self.discarded.is_empty() || self.budget.is_eased()
+    }
+
+    /// Frees some of what was given up.
+    pub(super) fn discard(&mut self, io: &mut impl Io<P>) {
+        let Some(answer) = self.discarded.front_mut() else { return };
+        if answer.discard(DISCARD_STEP, io) {
+            self.budget.give_back(answer.to, answer.reserved());
+            self.discarded.pop_front();
+        }
+    }
+
+    /// Lets the next answer whose turn it is do a small part of what it has to do. None: there is none that can.
+    pub(super) fn step(&mut self, now: Duration, io: &mut impl Io<P>) -> Option<(Name, Outcome)> {
+        self.grant();
+        let name = self.line.pop_front()?;
+        let compressor = self.compressor.as_ref();
+        let Some(answer) = self.answers.get_mut(&name.slot()).filter(|answer| answer.name == name) else {
+            return Some((name, Outcome::GoesOn));
+        };
+        answer.place = Place::None;
+        let step = answer.step(io, compressor);
+        self.budget.give_back(answer.to, answer.spare());
+        match step {
+            Step::Again => self.enqueue(name),
+            Step::Wait => {}
+            Step::Blocked => {
+                self.stalls.set(name.slot(), 0, now);
+                // more of it can be made
+                self.enqueue(name);
+                return Some((name, Outcome::Blocked));
+            }
+            Step::CompressorFull => {
+                answer.place = Place::ForCompressor;
+                self.held.push(name);
+            }
+            Step::Short(need) => {
+                if self.budget.request(name, answer.to, need) {
+                    answer.granted(need.bytes);
+                    self.enqueue(name);
+                } else {
+                    answer.place = Place::ForRoom;
+                }
+            }
+            Step::Over => return Some((name, Outcome::Over)),
+        }
+        Some((name, Outcome::GoesOn))
+    }
+
+    /// Goes on with the answers whose pieces the compressor is done with.
+    pub(super) fn compressed(&mut self) {
+        let Some(compressor) = &self.compressor else { return };
+        compressor.waker().clear();
+        for name in std::mem::take(&mut self.held) {
+            if let Some(answer) = self.get(name) {
+                answer.place = Place::None;
+                self.enqueue(name);
+            }
+        }
+        while let Some(job) = self.compressor.as_ref().and_then(Compressor::take) {
+            let name = Name::from_bits(job.whose);
+            if let Some(answer) = self.get(name) {
+                answer.take_back(job);
+                self.enqueue(name);
+            }
+        }
+    }
+
+    /// An answer to be given up: others wait for room, and its receiver has taken nothing for so long. One at a time, since what it
+    /// leaves may be enough.
+    pub(super) fn stalled(&mut self, now: Duration) -> Option<Name> {
+        if !self.budget.has_waiting() || !self.discarded.is_empty() {
+            return None;
+        }
+        let slot = self.stalls.take_due(now)?;
+        self.answers.get(&slot).map(|answer| answer.name)
+    }
+
+    /// When [`stalled`](Self::stalled) may have one.
+    pub(super) fn next_stall(&self) -> Option<Duration> {
+        self.stalls.next().filter(|_| self.budget.has_waiting())
+    }
+
+    fn get(&mut self, name: Name) -> Option<&mut Answer<P, N>> {
+        self.answers.get_mut(&name.slot()).filter(|answer| answer.name == name)
+    }
+
+    fn enqueue(&mut self, name: Name) {
+        let Some(answer) = self.get(name) else { return };
+        if answer.place == Place::None {
+            answer.place = Place::InLine;
+            self.line.push_back(name);
+        }
+    }
+
+    /// Lets the next of those who wait for room go on, if there is some.
+    fn grant(&mut self) {
+        let Some((name, bytes)) = self.budget.grant(is_there(&self.answers)) else { return };
+        if let Some(answer) = self.get(name) {
+            answer.granted(bytes);
+            answer.place = Place::None;
+            self.enqueue(name);
+        }
+    }
+}
+
+/// Whether a connection still has its answer.
+fn is_there<P, const N: usize>(answers: &HashMap<u32, Answer<P, N>>) -> impl Fn(Name) -> bool {
+    |name| answers.get(&name.slot()).is_some_and(|answer| answer.name == name)
+}
