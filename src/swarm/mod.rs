@@ -232,6 +232,10 @@ impl<const N: usize> Swarms<N> {
     pub fn scrape(&mut self, now: u32, hash: &InfoHash) -> Option<Counts> {
         let (place, found) = self.scraped.find(&self.torrents, &self.entries, hash);
         let at = found.ok()?;
+        let entry = &self.torrents.items(&self.entries, place)[at];
+        if now <= entry.minute {
+            return Some(entry.counts(&self.store));
+        }
         if self.clean(place, at, now) {
             return Some(self.torrents.items(&self.entries, place)[at].counts(&self.store));
         }

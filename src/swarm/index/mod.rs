@@ -308,22 +308,22 @@ impl Tree {
             let rank = lookup.key.rank();
             let branch = self.branch_of(pool, &lookup.key, rank);
             let guess = self.guess_leaf(branch, rank);
-            if let (Some(rank), Some(page)) =
-                (self.branches[branch].ranks.get(guess), self.branches[branch].pages.get(guess))
-            {
-                prefetch(rank);
-                prefetch(page);
+            let Branch { ranks, pages } = &self.branches[branch];
+            for near in [guess.saturating_sub(2), (guess + 2).min(ranks.len() - 1)] {
+                prefetch(&ranks[near]);
+                prefetch(&pages[near]);
             }
             (lookup.place.branch, lookup.guess) = (branch, guess);
         }
-        // to the item, or the one before
+        // to the item, or one beside it
         for lookup in &mut *lookups {
             let place = self.place_in(pool, lookup.place.branch, &lookup.key, lookup.key.rank(), lookup.guess);
             let items = self.items(pool, place);
             (lookup.place, lookup.guess) = (place, self.guess(place));
             if let Some(last) = items.len().checked_sub(1) {
-                prefetch(items[lookup.guess.min(last)].key());
-                prefetch(items[(lookup.guess + 1).min(last)].key());
+                for near in lookup.guess.saturating_sub(1)..=lookup.guess + 1 {
+                    prefetch(items[near.min(last)].key());
+                }
             }
         }
     }

@@ -154,35 +154,31 @@ impl<'a, const N: usize> Sampling<'a, N> {
     /// without a branch, and fetched before the first is looked at: a processor neither guesses which are empty nor waits for
     /// each in turn.
     fn sample(mut self, places: u32, random: &mut Random, reply: &mut Reply) {
-        let (page, _) = self.page_at(0);
+        let (page, _) = self.paged.tree.page_at(0);
         let mut samples = [(page, 0); SAMPLES];
         while self.left > 0 {
             let mut some = 0;
             for _ in 0..self.likely_samples(places) {
                 let place = random.below(places.into()) as u32;
                 let (page, there) = self.paged.tree.page_at(place as usize / SWARM_PEER_PAGE);
-                samples[some] = (self.view(page), place);
+                samples[some] = (page, place);
                 some += usize::from(there & (place as usize % SWARM_PEER_PAGE < usize::from(page.len)));
             }
             for (page, place) in &samples[..some] {
-                page.prefetch(*place as usize % SWARM_PEER_PAGE, self.run);
+                self.view(page).prefetch(*place as usize % SWARM_PEER_PAGE, self.run);
             }
             for (page, place) in &samples[..some] {
                 if self.left == 0 {
                     return;
                 }
-                self.take(*page, *place, reply);
+                self.take(self.view(page), *place, reply);
             }
         }
     }
 
+    #[inline]
     fn view(&self, page: &crate::swarm::index::Page) -> PageView<'a, N> {
         PageView::new(self.pool, page, self.minute)
-    }
-
-    fn page_at(&self, number: usize) -> (PageView<'a, N>, bool) {
-        let (page, there) = self.paged.tree.page_at(number);
-        (self.view(page), there)
     }
 
     /// How many samples are likely to suffice: now and then some more are needed, and few are taken in vain.
@@ -223,7 +219,7 @@ impl<'a, const N: usize> Sampling<'a, N> {
                 }
             }
             number = self.paged.tree.next_number(number);
-            page = self.page_at(number).0;
+            page = self.view(self.paged.tree.page_at(number).0);
             from = 0;
         }
     }

@@ -1,7 +1,7 @@
 //! The form of few peers: the bytes of a torrent's own entry.
 
 use super::super::{Announced, Endpoint, PeerState};
-use super::{Stored, array, renew};
+use super::{PeerCounts, Stored, array, renew};
 use crate::swarm::index::Item;
 use static_assertions::const_assert;
 
@@ -56,17 +56,27 @@ impl Inline {
         few
     }
 
-    /// The peer at an index announces again.
-    pub(super) fn renew<const N: usize>(
-        &mut self,
-        at: usize,
-        mut peer: Stored<N>,
-        now: u32,
-        what: PeerState,
-    ) -> Announced {
-        let announced = renew(&mut peer, now, what);
-        peer.write(&mut self.bytes[at * Stored::<N>::SIZE..]);
-        announced
+    /// The records of the peers.
+    #[inline]
+    fn records<const N: usize>(&self) -> impl Iterator<Item = &[u8]> {
+        self.bytes.chunks_exact(Stored::<N>::SIZE).take(usize::from(self.len))
+    }
+
+    #[inline]
+    pub(super) fn counts<const N: usize>(&self) -> PeerCounts {
+        let seeders = self.records::<N>().map(|record| u32::from(Stored::<N>::is_seeding(record))).sum();
+        PeerCounts { seeders, leechers: u32::from(self.len) - seeders }
+    }
+
+    /// A peer that is there announces again; None if it is not there. So few are compared quicker than searched.
+    #[inline]
+    pub(super) fn renew<const N: usize>(&mut self, peer: &Endpoint<N>, now: u32, what: PeerState) -> Option<Announced> {
+        let at = self.records::<N>().position(|record| record[..N] == peer.address && record[N..N + 2] == peer.port)?;
+        let record = &mut self.bytes[at * Stored::<N>::SIZE..][..Stored::<N>::SIZE];
+        let mut stored = Stored::<N>::read(record);
+        let announced = renew(&mut stored, now, what);
+        stored.write(record);
+        Some(announced)
     }
 }
 

@@ -154,9 +154,10 @@ pub(super) enum Peers<const N: usize> {
 impl<const N: usize> Peers<N> {
     pub(super) const NONE: Self = Self::Inline(Inline::EMPTY);
 
+    #[inline]
     pub(super) fn counts(&self, store: &Store<N>) -> PeerCounts {
         match self {
-            Self::Inline(inline) => PeerCounts::of(inline.read::<N>().peers()),
+            Self::Inline(inline) => inline.counts::<N>(),
             Self::Array(array) => array.counts(),
             Self::Paged(number) => store.paged(*number).map(|paged| paged.counts).unwrap_or_default(),
         }
@@ -249,9 +250,8 @@ impl<const N: usize> Peers<N> {
     ) -> Option<Announced> {
         match self {
             Self::Inline(inline) => {
-                let few = inline.read::<N>();
-                if let Ok(at) = array::find(few.peers(), peer) {
-                    return Some(inline.renew(at, few.peers()[at], now, what));
+                if let Some(announced) = inline.renew(peer, now, what) {
+                    return Some(announced);
                 }
             }
             Self::Array(array) => {

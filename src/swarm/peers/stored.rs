@@ -54,6 +54,13 @@ impl<const N: usize> Stored<N> {
         completes && before == 0
     }
 
+    /// Whether the peer of a record is seeding, see [`Self::write`].
+    #[inline]
+    pub(in crate::swarm) fn is_seeding(record: &[u8]) -> bool {
+        record[N + 2] & SEEDING != 0
+    }
+
+    #[inline]
     pub(in crate::swarm) fn seeding(&self) -> bool {
         self.mark & SEEDING != 0
     }
