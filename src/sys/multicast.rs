@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn receives_only_where_the_address_is() {
         receiver(GROUP, Ipv4Addr::LOCALHOST, 0, 1 << 16).unwrap();
-        // of a network for documentation: nobody's address
+        // of a network for documentation: no machine's address
         let failure = receiver(GROUP, Ipv4Addr::new(198, 51, 100, 1), 0, 1 << 16).unwrap_err();
         assert_eq!(failure.to_string(), "joining the multicast group: No such device");
     }

@@ -63,14 +63,16 @@ impl Control {
     /// The address that the datagram was sent to, in the form that sending takes.
     fn source(&mut self, received: usize) -> Option<Source> {
         let header = self.header(received);
+        let end = header.msg_control.addr() + received;
         // SAFETY: the header covers bytes of `self` only, aligned for cmsghdr and initialised; the CMSG_ functions
-        // stay within them. Data is read only where the message says that it is as long, and without alignment.
+        // stay within them. Data is read only where the message says that it is as long and all of it lies in what was received, and
+        // without alignment.
         unsafe {
             let mut message = libc::CMSG_FIRSTHDR(&raw const header);
             while let Some(head) = message.as_ref() {
                 let length: usize = head.cmsg_len as _;
-                let holds = |size: usize| length >= libc::CMSG_LEN(size as _) as usize;
                 let data = libc::CMSG_DATA(message);
+                let holds = |size: usize| length >= libc::CMSG_LEN(size as _) as usize && data.addr() + size <= end;
                 match (head.cmsg_level, head.cmsg_type) {
                     (IPPROTO_IP, ipv4::RECEIVED) if holds(size_of::<ipv4::Info>()) => {
                         return ipv4::source(ptr::read_unaligned(data.cast())).map(Source::V4);

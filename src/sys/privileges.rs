@@ -35,7 +35,7 @@ const IDENTITY: &str = "Could not set uid to specified value";
 const IDENTITY_UNKNOWN: &str = "Could not set uid to value -2";
 
 /// As root: changes the root directory to `directory` if there is one, goes to `/`, and becomes `user` for good, with
-/// no groups but the user's own, except where the system lets nobody drop groups. Otherwise: only goes to `directory`, if there is one.
+/// no groups but the user's own, except where the system lets no process drop groups. Otherwise: only goes to `directory`, if there is one.
 ///
 /// Call it before threads start.
 pub fn drop_to(user: &OsStr, directory: Option<&OsStr>) -> Outcome {
@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn others_only_enter_the_directory() {
         if rustix::process::geteuid().is_root() {
-            eprintln!("skipped: root would give up its identity for good");
+            eprintln!("SKIPPED: root would give up its identity for good");
             return;
         }
         let outcome = drop_to(OsStr::new("no-such-user"), None);

@@ -129,7 +129,7 @@ pub fn send_last(connection: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> 
     Ok(sent)
 }
 
-/// Tells the peer that nothing more follows; what it sends can still be read.
+/// Ends the stream to the peer; what it sends can still be read.
 pub fn shutdown_write(connection: BorrowedFd<'_>) -> io::Result<()> {
     Ok(rustix::net::shutdown(connection, Shutdown::Write)?)
 }
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn failures_speak_as_the_original() {
-        // Of a network for documentation: nobody's address.
+        // Of a network for documentation: no machine's address.
         let stranger: SocketAddr = "198.51.100.1:0".parse().unwrap();
         let text = "socket_bind6_reuse: Cannot assign requested address";
         assert_eq!(listen_tcp(stranger).unwrap_err().to_string(), text);

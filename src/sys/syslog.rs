@@ -15,7 +15,7 @@ const PRIORITY: u8 = 1 << 3 | 6;
 /// The name that lines are sent under.
 const NAME: &str = "opentracker";
 
-/// A connection to the log. Nobody has to be there.
+/// A connection to the log, if there is one.
 #[derive(Debug)]
 pub struct SystemLog {
     socket: Option<OwnedFd>,
@@ -28,7 +28,7 @@ impl SystemLog {
     }
 
     fn open_at(place: &Path) -> Self {
-        // SAFETY: sets the C library's idea of the time zone, which nobody reads meanwhile: no threads have been started.
+        // SAFETY: sets the C library's time zone, which no other thread reads meanwhile: none has been started.
         unsafe { tzset() };
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None);
@@ -40,7 +40,7 @@ impl SystemLog {
         SystemLog { socket: connected.ok() }
     }
 
-    /// Sends a line; false if it was lost, because nobody is there or the log does not keep up.
+    /// Sends a line; false if it was lost, because there is no log or it does not keep up.
     pub fn send(&self, unix: u64, line: &str) -> bool {
         let Some(socket) = &self.socket else { return false };
         let stamp = format_time(unix, c"%h %e %T").unwrap_or_default();
@@ -60,7 +60,7 @@ fn format_time(unix: u64, format: &CStr) -> Option<String> {
     let mut broken_down = MaybeUninit::<libc::tm>::uninit();
     let mut text = [0_u8; 64];
     // SAFETY: the time is read and the result written, which is used only if the call says that it was filled in; strftime writes
-    // at most as many bytes as the text has, and tells how many.
+    // at most as many bytes as the text has, and returns how many.
     let length = unsafe {
         if libc::localtime_r(&raw const seconds, broken_down.as_mut_ptr()).is_null() {
             return None;
@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn lines_arrive_or_are_lost_at_once() {
         let place = std::env::temp_dir().join(format!("opentracker-log-{}", std::process::id()));
-        assert!(!SystemLog::open_at(&place).send(0, "nobody there"));
+        assert!(!SystemLog::open_at(&place).send(0, "no log there"));
         let log = UnixDatagram::bind(&place).unwrap();
         let mine = SystemLog::open_at(&place);
         std::fs::remove_file(&place).unwrap();
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn times_tell_their_zone() {
+    fn times_have_their_zone() {
         let text = iso_8601(1_700_000_000);
         assert_eq!(text.len(), "2023-11-14T22:13:20+0000".len());
         assert!(text.starts_with("2023-11-1") && (text.contains('+') || text.matches('-').count() == 3), "{text}");

@@ -15,7 +15,7 @@ fn server(address: &str) -> (OwnedFd, u16) {
     (socket, local.port())
 }
 
-/// A client that hears only what comes from the address that it asks.
+/// A client that receives only what comes from the address that it asks.
 fn client(server: &str, port: u16) -> UdpSocket {
     let wildcard = if server.contains(':') { "[::]:0" } else { "0.0.0.0:0" };
     let client = UdpSocket::bind(wildcard).unwrap();

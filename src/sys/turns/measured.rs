@@ -1,4 +1,4 @@
-//! The face that measures: two histograms in a file that a bench reads, and clears, while the tracker runs.
+//! The form that measures: two histograms in a file that a bench reads, and clears, while the tracker runs.
 //!
 //! The environment variable `OPENTRACKER_TURNS` names the file. It is an array of numbers of 8 bytes (in the machine's order), all
 //! zero at first: for the time on the wall the longest turn and [`BUCKETS`] counts, then the same for the time that the thread

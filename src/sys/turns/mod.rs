@@ -1,6 +1,6 @@
 //! How long the turns of a loop take, for a bench: nothing, unless built with `RUSTFLAGS="--cfg opentracker_turns"`.
 //!
-//! Two faces with the same items. Tests build and run the one that measures; ordinary builds contain nothing of it.
+//! Two forms with the same items. Tests build and run the one that measures; ordinary builds contain nothing of it.
 
 #[cfg(any(test, opentracker_turns))]
 mod measured;

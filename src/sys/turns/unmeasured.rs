@@ -1,4 +1,4 @@
-//! The face that ordinary builds have: no times are taken.
+//! The form that ordinary builds have: no times are taken.
 
 use std::io;
 
