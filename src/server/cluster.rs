@@ -13,9 +13,7 @@ impl<const N: usize> Server<N> {
         let mut records = 0;
         for _ in 0..LIVESYNC_PACKETS_A_TURN {
             let Some(packet) = cluster.receive() else { return served };
-            if let Some((from, packet)) = packet
-                && let Some(from) = from_ip(from)
-            {
+            if let Some((from, packet)) = packet.and_then(|(from, packet)| Some((from_ip(from)?, packet))) {
                 records += self.tracker.handle_sync(now, &from, packet);
             }
             if records >= LIVESYNC_RECORDS_A_TURN {

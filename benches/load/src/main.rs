@@ -157,8 +157,8 @@ fn bench(options: &Options) -> Result<()> {
     }
     let mut growth = if options.growth { growth::run(&places, options.effort)? } else { Growth::default() };
     for (wanted, phase) in [(options.growth, turns::growing as turns::Phase), (options.expiry, turns::expiring)] {
-        if wanted && let Err(error) = phase(&places, options.effort, &mut growth) {
-            eprintln!("left out: {error}");
+        if wanted {
+            phase(&places, options.effort, &mut growth).unwrap_or_else(|error| eprintln!("left out: {error}"));
         }
     }
     fs::remove_dir_all(&places.scratch)?;
@@ -168,10 +168,9 @@ fn bench(options: &Options) -> Result<()> {
     fs::write(options.out.join("results.json"), report::json(&results, &growth))?;
     fs::write(options.out.join("results.svg"), picture::svg(&results))?;
     let readme = options.out.join("README.md");
-    if let Ok(text) = fs::read_to_string(&readme)
-        && let Some((before, rest)) = text.split_once(MARKS[0])
-        && let Some((_, after)) = rest.split_once(MARKS[1])
-    {
+    let text = fs::read_to_string(&readme).unwrap_or_default();
+    let parts = text.split_once(MARKS[0]).and_then(|(before, rest)| Some((before, rest.split_once(MARKS[1])?.1)));
+    if let Some((before, after)) = parts {
         fs::write(readme, format!("{before}{}\n{table}\n{}{after}", MARKS[0], MARKS[1]))?;
     }
     Ok(())

@@ -100,7 +100,7 @@ pub fn udp(reply: Option<&[u8]>, options: Options) -> String {
             let peers = peers(&reply[20..], options.v6, options.count_only);
             format!("{} leeching, {} seeding{note}: {peers}", word(12), word(16)).trim_end().to_string()
         }
-        2 if (reply.len() - 8).is_multiple_of(12) => {
+        2 if (reply.len() - 8) % 12 == 0 => {
             let counts = (8..reply.len()).step_by(12);
             let counts = counts.map(|at| format!(" {}/{}/{}", word(at), word(at + 4), word(at + 8)));
             format!("scraped{}", counts.collect::<String>())
@@ -116,7 +116,7 @@ pub fn udp(reply: Option<&[u8]>, options: Options) -> String {
 /// A compact list of peers, sorted.
 pub fn peers(bytes: &[u8], v6: bool, count_only: bool) -> String {
     let size = if v6 { 18 } else { 6 };
-    if !bytes.len().is_multiple_of(size) {
+    if bytes.len() % size != 0 {
         return format!("BAD PEER LIST LENGTH {}", bytes.len());
     }
     let name = |peer: &[u8]| {
@@ -137,7 +137,7 @@ pub fn peers(bytes: &[u8], v6: bool, count_only: bool) -> String {
     }
 }
 
-fn gunzipped(body: &[u8]) -> Vec<u8> {
+pub fn gunzipped(body: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     match flate2::read::MultiGzDecoder::new(body).read_to_end(&mut out) {
         Ok(_) => out,
