@@ -191,8 +191,8 @@ fn a_restart_keeps_torrents_and_downloads() {
 fn the_version_names_the_switches() {
     let tracker = tracker();
     let build = tracker.build().clone();
-    if !build.ours {
-        return harness::for_another_build("our own version");
+    if build.original {
+        return harness::for_another_build("the original's version is another text");
     }
     let text = String::from_utf8(page(&tracker, "version")).expect("text");
     let output = std::process::Command::new(&build.path).arg("-v").output().expect("a version");

@@ -13,8 +13,8 @@ pub struct Build {
     pub path: PathBuf,
     /// The switches it was built with, as the package names them.
     pub features: Vec<String>,
-    /// Whether it is this package's own program, built along with the tests.
-    pub ours: bool,
+    /// Whether it was built along with the tests.
+    pub along: bool,
     /// Whether it is the original, with the faults that ours corrects.
     pub original: bool,
 }
@@ -27,7 +27,7 @@ impl Build {
             None => Self {
                 path: PathBuf::from(env!("CARGO_BIN_EXE_opentracker")),
                 features: own_features(),
-                ours: true,
+                along: true,
                 original: false,
             },
         }
@@ -39,7 +39,7 @@ impl Build {
         path.exists().then(|| Self {
             path,
             features: PACKAGED.iter().map(|word| word.to_string()).collect(),
-            ours: false,
+            along: false,
             original: true,
         })
     }
@@ -51,7 +51,7 @@ impl Build {
             Err(_) if original => PACKAGED.iter().map(|word| word.to_string()).collect(),
             Err(_) => own_features(),
         };
-        Self { path, features, ours: false, original }
+        Self { path, features, along: false, original }
     }
 
     /// Whether the program was built with a switch.
@@ -76,7 +76,7 @@ impl Build {
 
     /// Whether tests can move the clock of this program: only our own debug builds look at it.
     pub fn clock_moves(&self) -> bool {
-        self.ours && cfg!(debug_assertions)
+        self.along && cfg!(debug_assertions)
     }
 }
 
