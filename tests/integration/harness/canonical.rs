@@ -100,7 +100,7 @@ pub fn udp(reply: Option<&[u8]>, options: Options) -> String {
             let peers = peers(&reply[20..], options.v6, options.count_only);
             format!("{} leeching, {} seeding{note}: {peers}", word(12), word(16)).trim_end().to_string()
         }
-        2 if (reply.len() - 8) % 12 == 0 => {
+        2 if reply[8..].chunks_exact(12).remainder().is_empty() => {
             let counts = (8..reply.len()).step_by(12);
             let counts = counts.map(|at| format!(" {}/{}/{}", word(at), word(at + 4), word(at + 8)));
             format!("scraped{}", counts.collect::<String>())
@@ -116,7 +116,7 @@ pub fn udp(reply: Option<&[u8]>, options: Options) -> String {
 /// A compact list of peers, sorted.
 pub fn peers(bytes: &[u8], v6: bool, count_only: bool) -> String {
     let size = if v6 { 18 } else { 6 };
-    if bytes.len() % size != 0 {
+    if !bytes.chunks_exact(size).remainder().is_empty() {
         return format!("BAD PEER LIST LENGTH {}", bytes.len());
     }
     let name = |peer: &[u8]| {

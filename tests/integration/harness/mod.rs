@@ -76,7 +76,7 @@ pub fn hex(bytes: &[u8]) -> String {
 
 /// The bytes that hexadecimal digits stand for; panics on anything else, as test data should be right.
 pub fn unhex(text: &str) -> Vec<u8> {
-    assert!(text.len() % 2 == 0, "odd number of hexadecimal digits: {text}");
+    assert!(text.len() & 1 == 0, "odd number of hexadecimal digits: {text}");
     (0..text.len())
         .step_by(2)
         .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap_or_else(|_| panic!("not hexadecimal: {text}")))
