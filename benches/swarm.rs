@@ -33,7 +33,7 @@ fn swarms(torrents: u64, peers: u32) -> Swarms<4> {
     for t in 0..torrents {
         for p in 0..peers {
             // A quarter is seeding, and nobody can tell which.
-            let what = if Random::new([u64::from(p), t]).next_u64().is_multiple_of(4) { SEED } else { LEECH };
+            let what = if Random::new([u64::from(p), t]).next_u64() % 4 == 0 { SEED } else { LEECH };
             swarms.announce(START, &name(t), &peer(p), what);
         }
     }

@@ -1,21 +1,21 @@
-//! HTTP requests, one after the other against the same tracker: no bytes may make it panic.
+//! A conversation over HTTP with one tracker while time passes: no bytes make it panic, every reply is whole, and all that was stored
+//! leaves in time.
+//!
+//! An operation is a byte for the time that passes, one for the client, and a request up to a NUL.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use opentracker::tracker::http::Answer;
-use opentracker::tracker::{Now, Settings, Tracker};
-use std::time::Duration;
+use opentracker_fuzz::{Bytes, Clock, all_leaves, ask, tracker};
 
 fuzz_target!(|data: &[u8]| {
-    let settings = Settings { redirect_url: None, stats_path: b"stats".to_vec(), version: String::new() };
-    let mut tracker = Tracker::<4>::new(settings, [1, 2]);
-    for (second, request) in data.split(|byte| *byte == b'\n').enumerate() {
-        let now = Now::agreed(second as u64 * 61, Duration::from_secs(second as u64 * 61));
-        let mut request = [b"GET /", request, b"\r\n\r\n"].concat();
-        let mut out = Vec::new();
-        if let Answer::InSlices(mut page) = tracker.handle_http(now, &[1, 2, 3, 4], &mut request, &mut out) {
-            while !page.slice(&mut tracker, &mut out) {}
-        }
+    let (mut tracker, mut clock, mut bytes) = (tracker::<4>(), Clock::default(), Bytes(data));
+    while let (Some(step), Some(from)) = (bytes.byte(), bytes.byte()) {
+        let now = clock.step(step);
+        let request = [b"GET /", bytes.text(), b"\r\n\r\n"].concat();
+        ask(&mut tracker, now, from, &request);
         tracker.expire(now);
+        tracker.outbox().flush(now.up, |packet| packet.len() <= 1480);
+        while tracker.observers().take_completion().is_some() {}
     }
+    all_leaves(&mut tracker, &mut clock);
 });

@@ -1,24 +1,32 @@
-//! Datagrams with a good connection id: no bytes behind it may make the tracker panic or say more than fits.
+//! A conversation over UDP with one tracker while time passes: no bytes make it panic or answer more than fits, every reply names the
+//! request's transaction, and all that was stored leaves in time.
+//!
+//! An operation is a byte for the time that passes, one for the client, one for the length, and the datagram. Half of the clients have a
+//! good connection id in front of what they send.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use opentracker::tracker::{Now, Settings, Tracker};
 use opentracker::wire::udp::reply_max;
-use std::time::Duration;
+use opentracker_fuzz::{Bytes, Clock, all_leaves, tracker};
+
+/// The connection id of a connect request (BEP 15).
+const MAGIC: u64 = 0x0417_2710_1980;
 
 fuzz_target!(|data: &[u8]| {
-    let settings = Settings { redirect_url: None, stats_path: Vec::new(), version: String::new() };
-    let mut tracker = Tracker::<16>::new(settings, [1, 2]);
-    let now = Now::agreed(0, Duration::ZERO);
-    let from = [1; 16];
+    let (mut tracker, mut clock, mut bytes) = (tracker::<16>(), Clock::default(), Bytes(data));
     let mut reply = vec![0; reply_max(16)];
-    let connect = [&0x0417_2710_1980_u64.to_be_bytes()[..], &[0; 8]].concat();
-    assert_eq!(tracker.handle_udp(now, &from, &connect, &mut reply), 16);
-    let id = reply[8..16].to_vec();
-    let requests: Vec<_> = data.chunks(120).map(|packet| [&id, packet].concat()).collect();
-    tracker.prefetch(requests.iter().map(Vec::as_slice));
-    for request in &requests {
-        let length = tracker.handle_udp(now, &from, request, &mut reply);
-        assert!(length <= reply.len());
+    while let (Some(step), Some(from), Some(length)) = (bytes.byte(), bytes.byte(), bytes.byte()) {
+        let (now, address) = (clock.step(step), [from; 16]);
+        let connect = [&MAGIC.to_be_bytes()[..], &[0; 8]].concat();
+        assert_eq!(tracker.handle_udp(now, &address, &connect, &mut reply), 16);
+        let id = if from % 2 == 0 { reply[8..16].to_vec() } else { Vec::new() };
+        let packet = [&id, bytes.take(length.into())].concat();
+        tracker.prefetch([&packet[..]].into_iter());
+        let replied = tracker.handle_udp(now, &address, &packet, &mut reply);
+        assert!(replied == 0 || reply[..replied].get(4..8) == packet.get(12..16), "the transaction");
+        tracker.expire(now);
+        tracker.outbox().flush(now.up, |packet| packet.len() <= 1480);
+        while tracker.observers().take_completion().is_some() {}
     }
+    all_leaves(&mut tracker, &mut clock);
 });

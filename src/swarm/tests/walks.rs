@@ -68,7 +68,7 @@ fn a_walk_over_peers_visits_all_that_stay_once() {
         let mut swarms = Swarms::<16>::new();
         // Torrent t holds peers 20,000 t and up; those with even numbers stay.
         let sizes = [1, 2, 200, 3000, 0, 6000, 7];
-        let staying = |n: u32| n.is_multiple_of(2);
+        let staying = |n: u32| n % 2 == 0;
         for (t, size) in (0..).zip(sizes) {
             swarms.restore(&same_prefix(t.into()), START, 1);
             for n in 20_000 * t..20_000 * t + size {

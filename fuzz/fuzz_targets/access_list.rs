@@ -1,0 +1,45 @@
+//! Access lists of arbitrary bytes: a list forbids exactly what a plain reading of its lines names.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use opentracker::access::{List, Loader};
+use opentracker::types::InfoHash;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+thread_local! {
+    /// A file, and the loader that reads it.
+    static FILE: RefCell<(PathBuf, Loader)> = RefCell::new({
+        let path = std::env::temp_dir().join(format!("opentracker-fuzz-{}", std::process::id()));
+        let loader = Loader::start(Some(path.clone().into())).expect("a thread");
+        (path, loader)
+    });
+}
+
+/// The hash that a line names: 40 hex digits, and no more of them behind.
+fn named(line: &[u8]) -> Option<[u8; 20]> {
+    let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+    let text = std::str::from_utf8(line.get(..40).filter(|_| digits == 40)?).ok()?;
+    let mut hash = [0; 20];
+    for (at, byte) in hash.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).ok()?;
+    }
+    Some(hash)
+}
+
+fuzz_target!(|data: &[u8]| {
+    let mut list = List::default();
+    FILE.with_borrow_mut(|(path, loader)| {
+        std::fs::write(&path, data).expect("a file");
+        loader.load_first(&mut list);
+        let _ = std::fs::remove_file(&path);
+    });
+    let names: BTreeSet<_> = data.split(|byte| *byte == b'\n').filter_map(named).collect();
+    for name in &names {
+        assert!(!list.allows(&InfoHash(*name)), "on the list");
+        let mut other = *name;
+        other[19] ^= 1;
+        assert_eq!(list.allows(&InfoHash(other)), !names.contains(&other));
+    }
+});
