@@ -33,7 +33,7 @@ impl<const N: usize> Outbox<N> {
         if self.packets.len() >= LIVESYNC_BACKLOG * Self::FULL {
             return;
         }
-        if self.packets.len().is_multiple_of(Self::FULL) {
+        if self.packets.chunks_exact(Self::FULL).remainder().is_empty() {
             self.packets.extend_from_slice(&self.head);
         }
         record.write(&mut self.packets);
