@@ -39,12 +39,10 @@ impl Coalescing {
     /// Takes note of a turn that began at `up` and took so many requests, and waits for the next beat: not at all unless the turn has drained the
     /// sockets.
     pub(super) fn after_turn(&mut self, clock: &Clock, up: Duration, requests: u32, drained: bool) {
-        if self.is_loaded(up, requests)
-            && drained
-            && requests > 0
-            && let Some(rest) = rest(up, clock.now())
-        {
-            std::thread::sleep(rest);
+        if self.is_loaded(up, requests) && drained && requests > 0 {
+            if let Some(rest) = rest(up, clock.now()) {
+                std::thread::sleep(rest);
+            }
         }
     }
 

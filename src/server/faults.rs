@@ -36,10 +36,10 @@ impl Faults {
 
     /// Takes note that the call worked.
     pub(super) fn works(&mut self, now: Duration) {
-        if self.count > 0
-            && let Some(line) = self.line(now, "works again")
-        {
-            stderr::write_line(&line);
+        if self.count > 0 {
+            if let Some(line) = self.line(now, "works again") {
+                stderr::write_line(&line);
+            }
         }
     }
 
