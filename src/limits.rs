@@ -57,6 +57,16 @@ pub const WALK_SLICE: usize = 1000;
 /// Bytes of a line of a state file that are looked at; it has some 60.
 pub const STATE_LINE_MAX: u64 = 1024;
 
+/// Bytes of the memory that there is in all which the state leaves to everything else, where a limit is in sight: answers, connections, lists,
+/// threads. Where that would be more than half of it, half is left.
+pub const MEMORY_BESIDE: u64 = 128 << 20;
+
+/// Bytes set aside that go back to the system where it refuses memory to the state, so that everything else finds some.
+pub const MEMORY_RESERVE: usize = 4 << 20;
+
+/// For how long nothing more is said of memory that is short.
+pub const MEMORY_SILENCE: Duration = Duration::from_secs(600);
+
 // ---- announces --------------------------------------------------------------------------------------------------
 
 /// The shortest announce interval, in seconds (as the original).

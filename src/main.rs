@@ -2,10 +2,12 @@
 
 use opentracker::access::Loader;
 use opentracker::features::{ACCESS_LIST, ADDRESS, SYSLOGS};
+use opentracker::limits::MEMORY_RESERVE;
 use opentracker::server::Server;
-use opentracker::start::{Exit, Start, farewell, print_error, restore, version};
+use opentracker::start::{Exit, Start, farewell, memory_ceiling, print_error, restore, version};
 use opentracker::sys::clock::Clock;
 use opentracker::sys::failure::Failure;
+use opentracker::sys::headroom::headroom;
 use opentracker::sys::memory;
 use opentracker::sys::signals::{self, Signal, Signals};
 use opentracker::sys::stderr;
@@ -44,6 +46,7 @@ fn run() -> Result<Signal, Exit> {
     // with secrets of its own, for which some systems have a file only
     let mut tracker = Tracker::<ADDRESS>::new(settings, seed);
     tracker.bless(std::mem::take(&mut start.blessings));
+    let headroom = headroom();
     start.drop_privileges()?;
     let summary = io::stderr().is_terminal().then(|| start.summary());
 
@@ -54,6 +57,9 @@ fn run() -> Result<Signal, Exit> {
     if let Some(loader) = &mut loader {
         loader.load_first(tracker.access_list());
     }
+    let access_list = tracker.access_list().bytes();
+    tracker.set_memory_ceiling(memory_ceiling(start.max_memory, headroom, access_list));
+    tracker.set_memory_reserve(MEMORY_RESERVE);
     if let Some(file) = &start.state_file {
         let up = clock.now();
         let now = Now { unix: clock.unix_seconds(), steady: clock.steady_seconds(up), up };

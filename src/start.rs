@@ -9,7 +9,7 @@ use crate::cluster;
 use crate::config::cli::{self, Cli};
 use crate::config::{Directive, Permissions, TRACKER_PORT, Transport, file};
 use crate::features::{SWITCHES, V6};
-use crate::limits::{BLESSINGS_MAX, COALESCE_RATE, CONNECTIONS_MAX, UDP_RECEIVE_BUFFER};
+use crate::limits::{BLESSINGS_MAX, COALESCE_RATE, CONNECTIONS_MAX, MEMORY_BESIDE, UDP_RECEIVE_BUFFER};
 use crate::server::Sockets;
 use crate::sys::failure::Failure;
 use crate::sys::file::open_regular;
@@ -57,6 +57,8 @@ pub struct Start {
     pub state_file: Option<OsString>,
     /// The file of the access list, relative to the root directory.
     pub access_list: Option<OsString>,
+    /// Bytes that the state may hold, where the operator named a number.
+    pub max_memory: Option<u64>,
     /// The networks that are allowed more than others.
     pub blessings: Vec<(IpNet, Permissions)>,
     address: IpAddr,
@@ -82,6 +84,14 @@ pub fn version() -> String {
 /// Writes to stderr. The tracker does not depend on that: stderr may be closed.
 pub fn print_error(message: &[u8]) {
     let _ = io::stderr().write_all(message);
+}
+
+/// How many bytes the state may hold: what the operator named, and no more than the system has left for the process beside what everything
+/// else needs. An access list is in memory twice while it is loaded again.
+pub fn memory_ceiling(named: Option<u64>, headroom: Option<u64>, access_list: usize) -> usize {
+    let left = headroom.map(|bytes| bytes.saturating_sub(2 * access_list as u64));
+    let left = left.map(|bytes| bytes - MEMORY_BESIDE.min(bytes / 2));
+    named.into_iter().chain(left).min().and_then(|bytes| bytes.try_into().ok()).unwrap_or(usize::MAX)
 }
 
 /// Restores the torrents of the state file, and warns of what is lost.
@@ -111,6 +121,7 @@ impl Start {
             stats_path: b"stats".to_vec(),
             state_file: None,
             access_list: None,
+            max_memory: None,
             blessings: Vec::new(),
             address: SWITCHES.any_address(),
             udp_workers: 0,
@@ -163,6 +174,7 @@ impl Start {
             }
             Directive::RootDirectory(directory) => self.root_directory = Some(directory),
             Directive::User(user) => self.user = user,
+            Directive::MaxMemory(bytes) => self.max_memory = Some(bytes),
             Directive::RedirectUrl(url) => self.redirect_url = Some(url),
             Directive::LiveSyncListen(address) => self.join_cluster(address)?,
             Directive::AccessListFile(file) => self.access_list = Some(file),
@@ -210,5 +222,24 @@ impl Start {
         let outcome = privileges::drop_to(&self.user, self.root_directory.as_deref());
         outcome.warning.iter().for_each(|warning| print_error(warning));
         outcome.failure.map_or(Ok(()), |failure| Err(Exit::fatal(failure)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_state_leaves_room_for_everything_else() {
+        const M: u64 = 1 << 20;
+        let ceiling =
+            |named: Option<u64>, headroom: Option<u64>, list| memory_ceiling(named, headroom, list) as u64 / M;
+        assert_eq!(memory_ceiling(None, None, 1), usize::MAX);
+        assert_eq!(ceiling(Some(5 * M), None, 0), 5);
+        assert_eq!(ceiling(None, Some(1024 * M), 0), 1024 - 128);
+        assert_eq!(ceiling(None, Some(1024 * M), 100 << 20), 1024 - 200 - 128);
+        assert_eq!(ceiling(None, Some(20 * M), 0), 10);
+        assert_eq!(ceiling(None, Some(20 * M), 100 << 20), 0);
+        assert_eq!((ceiling(Some(5 * M), Some(20 * M), 0), ceiling(Some(50 * M), Some(20 * M), 0)), (5, 10));
     }
 }

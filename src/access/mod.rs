@@ -59,6 +59,11 @@ impl List {
         Ok(())
     }
 
+    /// Bytes that it takes.
+    pub fn bytes(&self) -> usize {
+        self.hashes.capacity() * size_of::<InfoHash>() + self.starts.capacity() * size_of::<u32>()
+    }
+
     /// Whether a torrent is served. Builds without access lists serve all. An empty whitelist serves none, an empty blacklist all.
     pub fn allows(&self, hash: &InfoHash) -> bool {
         match ACCESS_LIST {

@@ -9,7 +9,7 @@ mod number;
 
 pub use ip::read_ip;
 pub use network::{read_endpoint, read_network};
-pub use number::{is_space, read_number, read_port};
+pub use number::{is_space, read_number, read_port, read_size};
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -31,6 +31,19 @@ pub fn read_number(text: &[u8]) -> Option<u32> {
     scan_number(text, u32::MAX).map(|(value, _)| value)
 }
 
+/// A number of bytes: decimal digits, and K, M or G behind them for powers of 1024. Nothing else, as half of what was meant would do harm.
+pub fn read_size(text: &[u8]) -> Option<u64> {
+    let (digits, shift) = match text.split_last()? {
+        (b'K' | b'k', digits) => (digits, 10),
+        (b'M' | b'm', digits) => (digits, 20),
+        (b'G' | b'g', digits) => (digits, 30),
+        _ => (text, 0),
+    };
+    let is_number = digits.iter().all(u8::is_ascii_digit);
+    let value: u64 = std::str::from_utf8(digits).ok().filter(|_| is_number)?.parse().ok()?;
+    value.checked_mul(1 << shift)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,6 +68,18 @@ mod tests {
         for (text, wanted_port, wanted_number) in table {
             assert_eq!(read_port(text.as_bytes()), wanted_port, "{text}");
             assert_eq!(read_number(text.as_bytes()), wanted_number, "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_have_a_unit_and_nothing_else() {
+        let table = [("0", 0), ("7", 7), ("64K", 64 << 10), ("64k", 64 << 10), ("3M", 3 << 20), ("16G", 16 << 30)];
+        for (text, size) in table {
+            assert_eq!(read_size(text.as_bytes()), Some(size), "{text}");
+        }
+        let bad = ["", "K", "-1", "+1", "1 K", "1KB", "1.5G", "x", "99999999999999999999", "18446744073709551615K"];
+        for text in bad {
+            assert_eq!(read_size(text.as_bytes()), None, "{text}");
         }
     }
 }

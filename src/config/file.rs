@@ -138,6 +138,8 @@ mod tests {
         let table = [
             ("tracker.rootdir\t/srv", Some(Directive::RootDirectory("/srv".into()))),
             ("tracker.user nobody", Some(Directive::User("nobody".into()))),
+            ("tracker.max_memory 4096", Some(Directive::MaxMemory(4096))),
+            ("tracker.max_memory  2G", Some(Directive::MaxMemory(2 << 30))),
             ("tracker.redirect_url   https://a/ b  ", Some(Directive::RedirectUrl(b"https://a/ b".to_vec()))),
             ("listen.tcp_udp 127.0.0.1", bind(Transport::TcpAndUdp, "127.0.0.1:6969")),
             (" listen.tcp\x0b[::1]:80 #", bind(Transport::Tcp, "[::1]:80")),
@@ -209,7 +211,8 @@ mod tests {
 
     #[test]
     fn bad_values() {
-        let table: [(&[u8], &[u8]); 13] = [
+        let table: [(&[u8], &[u8]); 14] = [
+            (b"tracker.max_memory 2T", b"tracker.max_memory 2T"),
             (b"listen.udp nonsense", b"listen.udp nonsense"),
             (b"listen.udp 127.0.0.1:", b"listen.udp 127.0.0.1:"),
             (b"\t listen.tcp   x y  \t", b"\t listen.tcp   x y"),

@@ -1,7 +1,7 @@
 //! The keys of the config file: a table with a line for each, and the readers of their values.
 
 use super::{AccessList, Directive, LIVE_SYNC_PORT, Permissions, Switches, TRACKER_PORT, Transport};
-use crate::address::{is_space, read_endpoint, read_network, read_number};
+use crate::address::{is_space, read_endpoint, read_network, read_number, read_size};
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::os::unix::ffi::OsStringExt;
@@ -25,6 +25,7 @@ pub(super) struct Key {
 const KEYS: &[Key] = &[
     key("tracker.rootdir", always, |value| value.file(Directive::RootDirectory)),
     key("tracker.user", always, |value| value.file(Directive::User)),
+    key("tracker.max_memory", always, |value| value.size(Directive::MaxMemory)),
     key("tracker.redirect_url", always, |value| value.bytes(Directive::RedirectUrl)),
     key("tracker.max_connections", always, |value| value.number(Directive::MaxConnections)),
     key("tracker.coalesce_rate", always, |value| value.number(Directive::CoalesceRate)),
@@ -95,6 +96,10 @@ impl<'a> Value<'a> {
 
     fn number(self, directive: fn(u32) -> Directive) -> Read {
         Ok(read_number(self.text()).map(directive))
+    }
+
+    fn size(self, directive: fn(u64) -> Directive) -> Read {
+        read_size(self.text()).map(|size| Some(directive(size))).ok_or(BadValue)
     }
 
     fn endpoint(self, default_port: u16, directive: fn(SocketAddr) -> Directive) -> Read {

@@ -93,6 +93,8 @@ pub enum Directive {
     Bless(IpNet, Permissions),
     /// The directory to chroot to.
     RootDirectory(OsString),
+    /// Bytes that the state may hold.
+    MaxMemory(u64),
     /// The user to become.
     User(OsString),
     /// The URL that `GET /` redirects to.

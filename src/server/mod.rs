@@ -7,6 +7,7 @@ mod coalesce;
 mod completions;
 mod faults;
 mod http;
+mod shortage;
 mod udp;
 
 use crate::access::Loader;
@@ -21,6 +22,7 @@ use crate::tracker::{Now, Tracker};
 use coalesce::Coalescing;
 use completions::Completions;
 use http::{Http, Name};
+use shortage::Shortage;
 use std::io;
 use std::ops::AddAssign;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -119,6 +121,7 @@ pub struct Server<const N: usize> {
     udp: udp::Service,
     cluster: Option<Cluster>,
     completions: Completions,
+    shortage: Shortage,
     coalescing: Coalescing,
 }
 
@@ -156,6 +159,7 @@ impl<const N: usize> Server<N> {
             udp,
             cluster: sockets.cluster,
             completions: Completions::new(log),
+            shortage: Shortage::default(),
             coalescing: Coalescing::new(sockets.coalesce_rate, Arc::default()),
         })
     }
@@ -208,6 +212,7 @@ impl<const N: usize> Server<N> {
         self.completions.write(self.tracker.observers(), &self.clock);
         self.send_to_cluster(now);
         self.tracker.expire(now);
+        self.shortage.notice(self.tracker.swarms().refusals(), now.up);
         turn.end();
         let drained = served.drained && !self.http.is_busy();
         self.coalescing.after_turn(&self.clock, now.up, served.requests, drained);

@@ -75,6 +75,14 @@ pub fn syncs(out: &mut Vec<u8>, now: &Overview<'_>, counted: &Counters) {
     mrtg(out, counted.sync_records, 0, now, &name);
 }
 
+/// The last line of `version`: bytes that the state holds, and what it may hold if that is limited.
+pub fn memory(out: &mut Vec<u8>, held: usize, ceiling: usize) {
+    let _ = match ceiling {
+        usize::MAX => writeln!(out, "memory of torrents and peers: {held} bytes"),
+        _ => writeln!(out, "memory of torrents and peers: {held} of {ceiling} bytes"),
+    };
+}
+
 /// `renew`: announces of known peers by the minutes since their last one.
 pub fn renewals(out: &mut Vec<u8>, counted: &Counters) {
     for (minutes, count) in counted.renewed.iter().enumerate() {

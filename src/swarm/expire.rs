@@ -25,6 +25,7 @@ impl<const N: usize> Swarms<N> {
                 self.sweep(hash, from, &mut left);
             } else if !self.expire_page(now, &mut left) {
                 self.expiry.after = None;
+                self.store.budget.recover();
                 self.entries.find_surplus();
                 self.store.find_surplus();
                 return true;

@@ -161,6 +161,18 @@ impl<const N: usize> Swarms<N> {
         self.store.budget.set_ceiling(bytes);
     }
 
+    /// Bytes that it may hold.
+    pub fn ceiling(&self) -> usize {
+        self.store.budget.ceiling()
+    }
+
+    /// Sets so many bytes aside that go back to the system where it refuses memory to the state, so that everything else in the
+    /// process finds some. Whenever a walk of [`Self::expire`] ends they are set aside again; until that succeeds nothing is added.
+    pub fn set_reserve(&mut self, bytes: usize) {
+        self.store.budget.set_reserve(bytes);
+        self.store.budget.recover();
+    }
+
     /// Slots of torrents and of peers that are taken.
     #[cfg(test)]
     fn slots_taken(&self) -> (usize, usize) {

@@ -11,6 +11,7 @@ pub mod clock;
 pub mod datagram;
 pub mod failure;
 pub mod file;
+pub mod headroom;
 #[cfg(all(target_os = "linux", any(test, not(opentracker_portable))))]
 // tests build it in any case, for the poller's sake
 #[cfg_attr(opentracker_portable, expect(dead_code))]

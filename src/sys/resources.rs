@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 /// Raises the number of descriptors that may be open to what the administrator allows at most; returns the number in force afterwards,
 /// None where the system does not say. Where raising is refused the old limit stays.
 pub fn raise_descriptor_limit() -> Option<u64> {
-    let mut limit = descriptor_limit()?;
+    let mut limit = limit(libc::RLIMIT_NOFILE)?;
     let before = limit.rlim_cur;
     limit.rlim_cur = limit.rlim_max;
     // SAFETY: the call reads the limits, and keeps no pointer to them.
@@ -14,11 +14,17 @@ pub fn raise_descriptor_limit() -> Option<u64> {
     Some(if refused { before } else { limit.rlim_cur } as _)
 }
 
+/// How the C library names what is limited.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+type Resource = libc::__rlimit_resource_t;
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+type Resource = libc::c_int;
+
 /// The limits in force. Asked through the C library, where it may be refused: rustix takes for granted that it is not.
-fn descriptor_limit() -> Option<libc::rlimit> {
+pub(super) fn limit(resource: Resource) -> Option<libc::rlimit> {
     let mut limit = MaybeUninit::<libc::rlimit>::uninit();
     // SAFETY: the call writes the limits, unless it returns an error; only then they are not read.
-    unsafe { (libc::getrlimit(libc::RLIMIT_NOFILE, limit.as_mut_ptr()) == 0).then(|| limit.assume_init()) }
+    unsafe { (libc::getrlimit(resource, limit.as_mut_ptr()) == 0).then(|| limit.assume_init()) }
 }
 
 /// Lets waits of this thread, and of threads it starts, end when they are due, as far as the system lets them.
@@ -33,7 +39,7 @@ mod tests {
     #[test]
     fn soft_limit_reaches_the_hard_one() {
         let now = raise_descriptor_limit();
-        let limit = descriptor_limit().unwrap();
+        let limit = limit(libc::RLIMIT_NOFILE).unwrap();
         assert_eq!(limit.rlim_cur, now.unwrap() as libc::rlim_t);
         assert_eq!(limit.rlim_cur, limit.rlim_max);
     }

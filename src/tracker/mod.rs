@@ -140,6 +140,11 @@ impl<const N: usize> Tracker<N> {
         self.swarms.set_ceiling(bytes);
     }
 
+    /// Sets memory aside for everything but the state, for when the system refuses some.
+    pub fn set_memory_reserve(&mut self, bytes: usize) {
+        self.swarms.set_reserve(bytes);
+    }
+
     /// If it is due, takes a bounded step of the walk over all torrents in which peers and torrents expire. Returns when the next step
     /// is due, in time since the start.
     pub fn expire(&mut self, now: Now) -> Duration {

@@ -3,13 +3,13 @@
 use super::{Now, Tracker};
 use crate::limits::STATE_LINE_MAX;
 use crate::types::InfoHash;
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, ErrorKind, Read};
 
 impl<const N: usize> Tracker<N> {
     /// Takes in the torrents of a state file. Returns how many lines are damaged.
     ///
     /// # Errors
-    /// Reading fails. The lines read before it stay.
+    /// Reading fails, or the state finds no memory. The lines read before it stay.
     pub fn restore(&mut self, mut reader: impl BufRead, now: Now) -> io::Result<u64> {
         let mut damaged = 0;
         let mut line = Vec::new();
@@ -26,7 +26,11 @@ impl<const N: usize> Tracker<N> {
                 // of duplicates the first counts
                 Some((hash, ..)) if !self.access_list.allows(&hash) => {}
                 Some((hash, minute, downloaded)) => {
+                    let refusals = self.swarms.refusals();
                     self.swarms.restore(&hash, now.from_wall(minute), downloaded);
+                    if self.swarms.refusals() != refusals {
+                        return Err(ErrorKind::OutOfMemory.into());
+                    }
                 }
                 None => damaged += u64::from(!line.is_empty()),
             }

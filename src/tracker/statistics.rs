@@ -60,7 +60,10 @@ impl<const N: usize> Tracker<N> {
             Mode::Syncs => text::syncs(out, &overview, counted),
             Mode::Numwants => text::numwants(out, counted),
             Mode::Completed => text::completed(out, &overview, counted),
-            Mode::Version => out.extend_from_slice(self.settings.version.as_bytes()),
+            Mode::Version => {
+                out.extend_from_slice(self.settings.version.as_bytes());
+                text::memory(out, self.swarms.bytes_held(), self.swarms.ceiling());
+            }
             Mode::Everything => text::everything(out, &overview, counted),
             _ => text::peers(out, &overview),
         }

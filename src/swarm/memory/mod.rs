@@ -10,16 +10,21 @@ mod pool;
 pub(super) use pool::{Pool, Slot};
 
 /// How many bytes the state holds, and how many it may hold.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Budget {
     held: usize,
     ceiling: usize,
     refusals: u64,
+    /// Memory that nobody touches. It goes back where the system refuses some to the state, so that everything else finds some.
+    reserve: Vec<u8>,
+    /// Bytes that the reserve should have, and whether it went back: then the state adds nothing.
+    reserve_wanted: usize,
+    is_short: bool,
 }
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { held: 0, ceiling: usize::MAX, refusals: 0 }
+        Self { held: 0, ceiling: usize::MAX, refusals: 0, reserve: Vec::new(), reserve_wanted: 0, is_short: false }
     }
 }
 
@@ -39,6 +44,22 @@ impl Budget {
         self.ceiling = bytes;
     }
 
+    /// Bytes that may be held.
+    pub(super) fn ceiling(&self) -> usize {
+        self.ceiling
+    }
+
+    /// Sets so many bytes aside for everything else in the process, from the next [`Self::recover`] on.
+    pub(super) fn set_reserve(&mut self, bytes: usize) {
+        self.reserve_wanted = bytes;
+    }
+
+    /// Sets the reserve aside again. As long as there is no memory for it, the state adds nothing.
+    pub(super) fn recover(&mut self) {
+        let missing = self.reserve_wanted.saturating_sub(self.reserve.capacity());
+        self.is_short = missing > 0 && self.reserve.try_reserve_exact(self.reserve_wanted).is_err();
+    }
+
     /// Makes room for more items at a vector's end; false, and nothing changes, if the memory is refused.
     pub(super) fn reserve<T>(&mut self, items: &mut Vec<T>, more: usize) -> bool {
         if items.capacity() - items.len() >= more {
@@ -47,8 +68,15 @@ impl Budget {
         let before = items.capacity() * size_of::<T>();
         let after = (items.len() + more) * size_of::<T>();
         let is_within = self.held - before <= self.ceiling.saturating_sub(after);
-        if !is_within || items.try_reserve_exact(more).is_err() {
+        let is_refused = !is_within || self.is_short || {
+            self.is_short = items.try_reserve_exact(more).is_err();
+            self.is_short
+        };
+        if is_refused {
             self.refusals += 1;
+            if self.is_short {
+                self.reserve = Vec::new();
+            }
             return false;
         }
         self.held = self.held - before + items.capacity() * size_of::<T>();

@@ -45,6 +45,13 @@ pub fn status_numbers(pid: u32, name: &str) -> Vec<u32> {
     line.split_whitespace().map(|word| word.parse().expect("a number")).collect()
 }
 
+/// Bytes of memory by one of the names in /proc/PID/status: `VmSize`, `VmData`, `VmRSS`.
+pub fn memory(pid: u32, name: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the tracker's status");
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).expect("a status line");
+    line.trim().strip_suffix("kB").expect("kilobytes").trim_end().parse::<u64>().expect("a number") << 10
+}
+
 /// The root directory of the process.
 pub fn root(pid: u32) -> PathBuf {
     std::fs::read_link(format!("/proc/{pid}/root")).expect("the tracker's root")
