@@ -34,14 +34,15 @@ pub const SWARM_ARRAY_SIZES: [usize; 42] = [
     86, 94, 103, 115, 128, 142, 160, 180, 202, 228, 256,
 ];
 
-/// Neighbouring pages that share what lives in them, see `SWARM_SPLIT_PERCENT`.
+/// Neighbouring pages that share what lives in them.
 pub const SWARM_WINDOW: usize = 6;
 
-/// How full neighbouring pages are on average when another one is put between them, in percent,
-pub const SWARM_SPLIT_PERCENT: usize = 90;
+/// How full neighbouring pages of torrents are on average when another one is put between them, and how full they would be at most
+/// after one of them is taken away, both in percent.
+pub const SWARM_FILL: (usize, usize) = (90, 85);
 
-/// and how full they would be at most after one of them is taken away.
-pub const SWARM_JOIN_PERCENT: usize = 85;
+/// The same of pages of peers: these have more items, so a smaller share of them is room enough.
+pub const SWARM_PEER_FILL: (usize, usize) = (98, 94);
 
 /// Bytes of the chunks that the pages of the state live in, together with the header that an allocator puts before a mapping. It is
 /// more than the 128 KiB from which on glibc and musl make a mapping of its own, which goes back to the system at once.

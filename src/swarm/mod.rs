@@ -19,7 +19,7 @@ mod tests;
 mod torrent;
 mod walk;
 
-use crate::limits::{SWARM_CHUNK, SWARM_PAGE, SWARM_PEER_PAGE, SWARM_WINDOW, UDP_SCRAPE_MAX};
+use crate::limits::{SWARM_CHUNK, SWARM_FILL, SWARM_PAGE, SWARM_PEER_PAGE, SWARM_WINDOW, UDP_SCRAPE_MAX};
 pub use crate::types::{Counts, InfoHash};
 pub use endpoint::{Endpoint, PeerState};
 pub use random::Random;
@@ -138,7 +138,7 @@ impl<const N: usize> Swarms<N> {
         let mut entries = Pool::new(sizes.chunk, &[sizes.page], (SWARM_WINDOW + 1) * sizes.page);
         let mut store = Store::new(sizes);
         // the first page of all; what is refused from here on is an answer, but without this there is no tracker
-        let torrents = Tree::new(&mut entries, 0, 0, &mut store.budget)
+        let torrents = Tree::new(&mut entries, 0, SWARM_FILL, 0, &mut store.budget)
             .unwrap_or_else(|| handle_alloc_error(Layout::new::<Entry<N>>()));
         Self {
             torrents,

@@ -5,7 +5,7 @@
 use super::branch::Branch;
 use super::search::Key;
 use super::{BRANCH_MAX, Item, Page, Place, Tree};
-use crate::limits::{SWARM_JOIN_PERCENT, SWARM_PAGE, SWARM_PEER_PAGE, SWARM_SPLIT_PERCENT, SWARM_WINDOW as WINDOW};
+use crate::limits::{SWARM_PAGE, SWARM_PEER_PAGE, SWARM_WINDOW as WINDOW};
 use crate::swarm::memory::{Budget, Pool};
 use static_assertions::const_assert;
 use std::ops::Range;
@@ -33,7 +33,7 @@ impl Tree {
         let window = self.window(place);
         let total = self.count_items(place.branch, window.clone());
         let is_room = total <= window.len() * (capacity - 1);
-        if is_room && total * 100 <= window.len() * capacity * SWARM_SPLIT_PERCENT {
+        if is_room && total * 100 <= window.len() * capacity * self.fill.0 {
             self.branches[place.branch].spread(pool, window.clone(), window.len());
             self.drop_empty(pool, budget, place.branch, window);
             return Some(());
@@ -73,13 +73,13 @@ impl Tree {
     pub(in crate::swarm) fn settle<I: Item>(&mut self, pool: &mut Pool<I>, budget: &mut Budget, place: Place) {
         let capacity = pool.capacity(self.class);
         let len = usize::from(self.page(place).len);
-        if len * 100 > capacity * SWARM_JOIN_PERCENT {
+        if len * 100 > capacity * self.fill.1 {
             return;
         }
         let window = self.window(place);
         let total = self.count_items(place.branch, window.clone());
         let fewer = window.len() - 1;
-        if fewer > 0 && total * 100 <= fewer * capacity * SWARM_JOIN_PERCENT {
+        if fewer > 0 && total * 100 <= fewer * capacity * self.fill.1 {
             self.branches[place.branch].spread(pool, window.clone(), fewer);
             self.drop_empty(pool, budget, place.branch, window);
         } else if len == 0 {

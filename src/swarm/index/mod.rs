@@ -47,6 +47,8 @@ pub(super) struct Tree {
     pages: usize,
     /// The class of the pages' slots in their pool.
     class: usize,
+    /// How full pages are when one is added, and may be after one is taken away, see [`SWARM_FILL`](crate::limits::SWARM_FILL).
+    fill: (usize, usize),
 }
 
 /// A page's place, good until pages come or go.
@@ -60,7 +62,13 @@ pub(super) struct Place {
 
 impl Tree {
     /// A tree of one empty page, a slot of `class`. None if its memory is refused.
-    pub(super) fn new<I: Item>(pool: &mut Pool<I>, class: usize, minute: u32, budget: &mut Budget) -> Option<Self> {
+    pub(super) fn new<I: Item>(
+        pool: &mut Pool<I>,
+        class: usize,
+        fill: (usize, usize),
+        minute: u32,
+        budget: &mut Budget,
+    ) -> Option<Self> {
         let (mut branches, mut ranks, mut branch) = (Vec::new(), Vec::new(), Branch::default());
         let has_room = budget.reserve(&mut branches, 1) && budget.reserve(&mut ranks, 1) && branch.reserve_one(budget);
         let slot = has_room.then(|| pool.take(class, budget)).flatten();
@@ -73,7 +81,7 @@ impl Tree {
         branch.insert(0, 0, Page { slot, minute, len: 0 });
         branches.push(branch);
         ranks.push(0);
-        Some(Self { branches, ranks, pages: 1, class })
+        Some(Self { branches, ranks, pages: 1, class, fill })
     }
 
     /// Number of pages, one at least.

@@ -7,7 +7,7 @@
 
 use super::super::{Announced, Endpoint, PeerState, PeerStatus};
 use super::{Budget, PeerCounts, Pool, Stored};
-use crate::limits::PEER_TIMEOUT_MINUTES;
+use crate::limits::{PEER_TIMEOUT_MINUTES, SWARM_PEER_FILL};
 use crate::swarm::index::{Item, Page, Place, Tree};
 use crate::sys::cache;
 
@@ -32,7 +32,7 @@ impl<const N: usize> Paged<N> {
         pool: &mut Pool<Stored<N>>,
         budget: &mut Budget,
     ) -> Option<Self> {
-        let tree = Tree::new(pool, class, minute, budget)?;
+        let tree = Tree::new(pool, class, SWARM_PEER_FILL, minute, budget)?;
         let mut paged = Self { tree, by_minute: [[0; 2]; AGES], counts: PeerCounts::default() };
         for stored in peers {
             let place = paged.tree.locate(pool, &stored.endpoint);
