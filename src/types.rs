@@ -102,9 +102,10 @@ impl Now {
 
     /// A swarm's minute by the wall clock, to be written to a state file.
     pub fn to_wall(self, minute: u32) -> u32 {
-        // Both clocks drop fractions of a second, so the wall's may be one behind.
-        let seconds = i128::from(self.unix) + 1 - i128::from(self.steady);
-        let ahead = seconds.div_euclid(i128::from(MINUTE));
+        // To the nearest minute: the clocks need not begin their minutes together, and are read a moment apart.
+        let minute_seconds = i128::from(MINUTE);
+        let seconds = i128::from(self.unix) - i128::from(self.steady) + minute_seconds / 2;
+        let ahead = seconds.div_euclid(minute_seconds);
         u32::try_from((i128::from(minute) + ahead).max(0)).unwrap_or(u32::MAX)
     }
 

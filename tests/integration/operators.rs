@@ -197,6 +197,12 @@ fn the_version_names_the_switches() {
     let text = String::from_utf8(page(&tracker, "version")).expect("text");
     let output = std::process::Command::new(&build.path).arg("-v").output().expect("a version");
     assert_eq!((output.status.code(), output.stdout.len()), (Some(0), 0));
+    // a running one says in addition what its torrents and peers take
+    let (text, held) = text.split_at(text.find("memory of torrents").unwrap_or(text.len()));
+    assert!(
+        Regex::new(r"\Amemory of torrents and peers: \d+ bytes\n\z").expect("a pattern").is_match(held.as_bytes()),
+        "{held}"
+    );
     assert_eq!(String::from_utf8(output.stderr).expect("text"), text);
     let switches = if build.features.is_empty() { "none".to_owned() } else { build.features.join(" ") };
     let found =
