@@ -221,11 +221,6 @@ impl<const N: usize> Swarms<N> {
         (announced, Torrent { entry: Some(entry), store: &self.store, guest })
     }
 
-    /// Whether a peer has a place in a swarm already, so that its next announce needs no memory.
-    pub fn holds(&self, _hash: &InfoHash, _peer: &Endpoint<N>) -> bool {
-        true
-    }
-
     /// A peer leaves a swarm. Returns whether it was there, and what the torrent counts without it; None if there is no
     /// such torrent. Nothing is cleaned: peers that are due to leave, but were not cleaned yet, are still counted.
     pub fn stop(&mut self, hash: &InfoHash, peer: &Endpoint<N>) -> Option<(bool, Counts)> {
