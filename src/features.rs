@@ -94,3 +94,30 @@ pub const COMPILED_IN: &[(&str, bool)] = &[
     ("syslogs", SYSLOGS),
     ("keepalive", KEEPALIVE),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_switch_is_described_in_the_order_of_the_table() {
+        let readme = include_str!("../README.md");
+        let features = include_str!("../features.md");
+        let rows: Vec<_> = readme.lines().filter(|line| line.starts_with("| `") && line.contains("` | o")).collect();
+        let tabled = rows.iter().flat_map(|row| row.split('|').nth(1).unwrap().trim().split(", "));
+        let sections: Vec<_> =
+            features.split("\n### ").skip(1).map(|section| section.split_once('\n').unwrap()).collect();
+        let titled = sections.iter().flat_map(|(title, _)| title.split(", ")).map(|name| format!("`{name}`"));
+        assert_eq!(tabled.collect::<Vec<_>>(), titled.collect::<Vec<_>>());
+        for (name, _) in COMPILED_IN {
+            let (_, text) = sections.iter().find(|(title, _)| title == name).unwrap();
+            let parts: Vec<_> = text
+                .lines()
+                .filter_map(|line| line.strip_prefix("**")?.split_once(".**"))
+                .map(|(part, _)| part)
+                .collect();
+            let form = ["What it does", "Options and keys", "Example", "Cost", "Caution", "Differences"];
+            assert_eq!(parts, form, "{name}");
+        }
+    }
+}
