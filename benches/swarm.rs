@@ -32,7 +32,7 @@ fn swarms(torrents: u64, peers: u32) -> Swarms<4> {
     let mut swarms = Swarms::new();
     for t in 0..torrents {
         for p in 0..peers {
-            // A quarter is seeding, and nobody can tell which.
+            // A quarter is seeding, at random.
             let what = if Random::new([u64::from(p), t]).next_u64() % 4 == 0 { SEED } else { LEECH };
             swarms.announce(START, &name(t), &peer(p), what);
         }
@@ -99,7 +99,7 @@ fn insert(bencher: Bencher, torrents: u64) {
     });
 }
 
-/// A swarm's known peer announces and is told of others.
+/// A known peer of a swarm announces and receives others.
 #[divan::bench(args = [(5, 30), (5, 74), (200, 30), (200, 74), (1_000, 74), (1_000, 200), (100_000, 30), (100_000, 74), (100_000, 200)])]
 fn choose(bencher: Bencher, (peers, wanted): (u32, usize)) {
     let mut swarms = swarms(1, peers);

@@ -1,7 +1,7 @@
 //! What the state takes while torrents and peers come and go: `cargo bench --bench turnover`.
 //!
 //! Hours of turnover in a minute: the clock is an argument of the state, so it is moved. Each scenario runs in a process
-//! of its own and measures that process from outside (its resident memory), so that what one leaves behind hides nothing
+//! of its own and measures that process from outside (its resident memory), so that what one leaves in memory hides nothing
 //! of the next, and any form of the state compares with any other. Walks that expire run as in the server: one every two
 //! minutes, a slice every four milliseconds, announces in between.
 //!
@@ -24,7 +24,7 @@ const CHILD: &str = "OPENTRACKER_TURNOVER";
 /// The minute in which everything begins.
 const START: u32 = 29_000_000;
 
-/// Minutes of the first fill, in which nobody leaves yet.
+/// Minutes of the first fill, in which no peer leaves yet.
 const FILL: u32 = 45;
 
 /// Minutes of turnover that follow.
@@ -247,7 +247,7 @@ impl<const N: usize> Run<N> {
         }
     }
 
-    /// Minutes in which nobody comes.
+    /// Minutes in which no peer comes.
     fn idle_minutes(&mut self, minutes: u32) {
         let until = self.now + Duration::from_secs(60) * minutes;
         while self.now < until {

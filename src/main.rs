@@ -4,7 +4,7 @@ use opentracker::access::Loader;
 use opentracker::features::{ACCESS_LIST, ADDRESS, SYSLOGS};
 use opentracker::limits::MEMORY_RESERVE;
 use opentracker::server::Server;
-use opentracker::start::{Exit, Start, farewell, memory_ceiling, print_error, restore, version};
+use opentracker::start::{Exit, Start, last_line, memory_ceiling, print_error, restore, version};
 use opentracker::sys::clock::Clock;
 use opentracker::sys::failure::Failure;
 use opentracker::sys::headroom::headroom;
@@ -69,7 +69,7 @@ fn run() -> Result<Signal, Exit> {
     let serving = Server::new(clock.clone(), signals, start.sockets, tracker, loader, log)?;
     summary.iter().for_each(|text| stderr::write_line(text));
     let signal = serving.run()?;
-    summary.iter().for_each(|_| stderr::write_line(&farewell(clock.now())));
+    summary.iter().for_each(|_| stderr::write_line(&last_line(clock.now())));
     Ok(signal)
 }
 

@@ -20,7 +20,7 @@ use ipnet::IpNet;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, BufReader, Write};
 use std::net::{IpAddr, SocketAddr};
-pub use summary::farewell;
+pub use summary::last_line;
 
 /// Why the program exits before it serves: the message for stderr, and the exit code.
 #[derive(Debug, PartialEq, Eq)]

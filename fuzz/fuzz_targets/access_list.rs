@@ -17,7 +17,7 @@ thread_local! {
     });
 }
 
-/// The hash that a line names: 40 hex digits, and no more of them behind.
+/// The hash that a line names: 40 hex digits, and none after them.
 fn named(line: &[u8]) -> Option<[u8; 20]> {
     let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
     let text = std::str::from_utf8(line.get(..40).filter(|_| digits == 40)?).ok()?;

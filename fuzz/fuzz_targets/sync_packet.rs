@@ -1,7 +1,7 @@
 //! Packets of other trackers while time passes: no bytes make the tracker panic, it takes every whole record and says nothing of it to
 //! others, and all that was stored leaves in time.
 //!
-//! An operation is a byte for the time that passes, one for the length, and what stands behind the packet's head. Every other packet has a
+//! An operation is a byte for the time that passes, one for the length, and what follows the packet's head. Every other packet has a
 //! good head.
 #![no_main]
 

@@ -102,7 +102,7 @@ fn prefix(hash: &InfoHash, bits: u32) -> usize {
     (u64::from(u32::from_be_bytes([a, b, c, d])) >> (u32::BITS - bits)) as usize
 }
 
-/// Reads the hashes of a list: lines that begin with 40 hex digits, no more of them behind; whatever else stands behind, and
+/// Reads the hashes of a list: lines that begin with 40 hex digits, none after them; whatever else follows, and
 /// all other lines, are ignored (as the original). Returns whether the last line is cut short within a hash.
 ///
 /// # Errors

@@ -42,7 +42,7 @@ fn scan_group(text: &[u8]) -> Option<(u16, usize)> {
 struct Groups {
     values: [u16; 8],
     count: usize,
-    /// Bytes read, a colon behind the last group not among them.
+    /// Bytes read, a colon after the last group not among them.
     length: usize,
 }
 
@@ -116,7 +116,7 @@ pub(super) fn scan_address(text: &[u8]) -> Option<(IpAddr, usize)> {
     scan_v6(text).map(|(address, length)| (IpAddr::V6(address).to_canonical(), length))
 }
 
-/// An address of either family with anything behind it (as the original). `None` where no address stands there.
+/// An address of either family with anything after it (as the original). `None` where no address stands there.
 pub fn read_ip(text: &[u8]) -> Option<IpAddr> {
     scan_address(text).map(|(address, _)| address)
 }

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 /// Bits of an IPv6 address in front of a mapped IPv4 address.
 const MAPPED_BITS: u8 = 96;
 
-/// An address and a port behind `:`, or behind `.` where the address is IPv6; the address may stand in brackets, of
+/// An address and a port after `:`, or after `.` where the address is IPv6; the address may stand in brackets, of
 /// which the closing one may be missing. White space ends it. Without a port: `default_port`. `None` where this is no
 /// endpoint.
 pub fn read_endpoint(text: &[u8], default_port: u16) -> Option<SocketAddr> {
@@ -31,7 +31,7 @@ pub fn read_endpoint(text: &[u8], default_port: u16) -> Option<SocketAddr> {
     Some(SocketAddr::new(address, port))
 }
 
-/// A network: an address with anything behind it, which is a network of one, or an address, a slash and a prefix length
+/// A network: an address with anything after it, which is a network of one, or an address, a slash and a prefix length
 /// (an addition: the original ignores what follows the address). Host bits of a network are cleared. `None` where there is
 /// no address, or the prefix is no number or too long.
 ///

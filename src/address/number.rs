@@ -21,7 +21,7 @@ pub(super) fn scan_number(text: &[u8], max: u32) -> Option<(u32, usize)> {
     (length > 0).then_some((value, length))
 }
 
-/// A port: leading decimal digits of at most 16 bits, anything behind (as the original: `80x` is 80, `65536` is 6553).
+/// A port: leading decimal digits of at most 16 bits, anything may follow (as the original: `80x` is 80, `65536` is 6553).
 pub fn read_port(text: &[u8]) -> Option<u16> {
     scan_number(text, u16::MAX.into()).and_then(|(value, _)| value.try_into().ok())
 }
@@ -31,7 +31,7 @@ pub fn read_number(text: &[u8]) -> Option<u32> {
     scan_number(text, u32::MAX).map(|(value, _)| value)
 }
 
-/// A number of bytes: decimal digits, and K, M or G behind them for powers of 1024. Nothing else, as half of what was meant would do harm.
+/// A number of bytes: decimal digits, and K, M or G after them for powers of 1024. Nothing else, as half of what was meant would do harm.
 pub fn read_size(text: &[u8]) -> Option<u64> {
     let (digits, shift) = match text.split_last()? {
         (b'K' | b'k', digits) => (digits, 10),

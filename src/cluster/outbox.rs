@@ -9,7 +9,7 @@ use std::time::Duration;
 #[derive(Debug)]
 pub struct Outbox<const N: usize> {
     head: [u8; HEAD],
-    /// Packets, one behind the other; all are full but the last one, perhaps.
+    /// Packets, one after the other; all are full but the last one, perhaps.
     packets: Vec<u8>,
     /// When the last packet was sent, in time since the start.
     last: Duration,

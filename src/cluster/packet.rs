@@ -81,7 +81,7 @@ pub fn head(tracker_id: u32) -> [u8; HEAD] {
     [a, b, c, d, e, f, g, h]
 }
 
-/// The whole records of a received packet. There are none where the packet is this tracker's own or of another type. Bytes behind the
+/// The whole records of a received packet. There are none where the packet is this tracker's own or of another type. Bytes after the
 /// last whole record are ignored.
 pub fn records<const N: usize>(packet: &[u8], own_id: u32) -> impl Iterator<Item = Record<N>> {
     let (head, records) = packet.split_at_checked(HEAD).unwrap_or_default();

@@ -1,8 +1,8 @@
 //! The command line, read as GNU getopt reads it: word by word, letters of a word one at a time. Words that are no options are
 //! skipped, and nothing is read before the caller asks for it.
 //!
-//! getopts has the table of options, and whether each takes a value. It cannot iterate: it reads a whole line at once, in UTF-8, and
-//! keeps no order between options.
+//! [`OPTIONS`] has a line for each option. The crate getopts knows from it which options there are and which take a value. It cannot
+//! iterate: it reads a whole line at once, in UTF-8, and keeps no order between options.
 
 use std::ffi::{OsStr, OsString};
 use std::net::{IpAddr, SocketAddr};
@@ -10,12 +10,77 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use getopts::{Fail, Options};
 
-use super::{AccessList, Directive, Permissions, Switches, Transport};
+use super::{AccessList, Directive, Permissions, Switches, Transport, always};
 use crate::address::{read_ip, read_network, read_port};
 
 /// The command line is malformed: print [`usage`] on stderr, exit 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage;
+
+/// An option.
+struct Opt {
+    letter: &'static str,
+    /// Whether builds with these switches have the option.
+    is_known: fn(&Switches) -> bool,
+    read: Reader,
+}
+
+/// How the directive of an option is read.
+enum Reader {
+    /// The option takes no value.
+    Flag(Directive),
+    /// It takes a value; `None` if that is malformed.
+    Value(fn(Value) -> Option<Directive>),
+}
+
+/// All options. A new one is a line here, a directive, and a paragraph in the manual page. The texts of [`usage`] and [`help`] are the
+/// original's.
+const OPTIONS: &[Opt] = &[
+    option("i", always, |value| read_ip(&value.text).map(Directive::Address)),
+    option("p", always, |value| value.endpoint().map(|at| Directive::Bind(Transport::Tcp, at))),
+    option("P", always, |value| value.endpoint().map(|at| Directive::Bind(Transport::Udp, at))),
+    option("s", |build| build.sync_live, |value| value.endpoint().map(Directive::LiveSyncListen)),
+    option("A", always, |value| read_network(&value.text, value.v6).map(|net| Directive::Bless(net, Permissions::ALL))),
+    option("d", always, |value| Some(Directive::RootDirectory(value.file()))),
+    option("u", always, |value| Some(Directive::User(value.file()))),
+    option("r", always, |value| Some(Directive::RedirectUrl(value.text))),
+    option("l", always, |value| Some(Directive::StateFile(value.file()))),
+    option("f", always, |value| Some(Directive::Include(value.file()))),
+    option(
+        "w",
+        |build| build.accesslist == Some(AccessList::White),
+        |value| Some(Directive::AccessListFile(value.file())),
+    ),
+    option(
+        "b",
+        |build| build.accesslist == Some(AccessList::Black),
+        |value| Some(Directive::AccessListFile(value.file())),
+    ),
+    Opt { letter: "v", is_known: always, read: Reader::Flag(Directive::Version) },
+    Opt { letter: "h", is_known: always, read: Reader::Flag(Directive::Help) },
+];
+
+const fn option(letter: &'static str, is_known: fn(&Switches) -> bool, read: fn(Value) -> Option<Directive>) -> Opt {
+    Opt { letter, is_known, read: Reader::Value(read) }
+}
+
+/// The value of an option.
+struct Value {
+    text: Vec<u8>,
+    /// The address of the last `-i`, to which ports belong.
+    address: IpAddr,
+    v6: bool,
+}
+
+impl Value {
+    fn file(self) -> OsString {
+        OsString::from_vec(self.text)
+    }
+
+    fn endpoint(&self) -> Option<SocketAddr> {
+        read_port(&self.text).map(|port| SocketAddr::new(self.address, port))
+    }
+}
 
 /// The rest of a command line. Iterating yields directives in the order given; stop at the first [`Usage`].
 pub struct Cli<I> {
@@ -34,15 +99,12 @@ impl<I: Iterator<Item = OsString>> Cli<I> {
     /// Reads the words after the program's name.
     pub fn new(words: impl IntoIterator<IntoIter = I>, switches: Switches) -> Self {
         let mut options = Options::new();
-        for letter in ["i", "p", "A", "P", "d", "u", "r", "s", "f", "l"] {
-            options.optopt(letter, "", "", "");
+        for option in OPTIONS.iter().filter(|option| (option.is_known)(&switches)) {
+            match option.read {
+                Reader::Flag(_) => options.optflag(option.letter, "", ""),
+                Reader::Value(_) => options.optopt(option.letter, "", "", ""),
+            };
         }
-        match switches.accesslist {
-            Some(AccessList::White) => options.optopt("w", "", "", ""),
-            Some(AccessList::Black) => options.optopt("b", "", "", ""),
-            None => &mut options,
-        };
-        options.optflag("v", "", "").optflag("h", "", "");
         Self {
             words: words.into_iter(),
             letters: Vec::new(),
@@ -65,50 +127,33 @@ impl<I: Iterator<Item = OsString>> Cli<I> {
         !self.letters.is_empty()
     }
 
-    /// Whether this option takes a value.
-    fn takes_value(&self, letter: u8) -> Result<bool, Usage> {
+    /// Whether this build has the option.
+    fn knows(&self, letter: u8) -> bool {
         // a second dash would be the end of the options to getopts
-        if !letter.is_ascii_alphabetic() {
-            return Err(Usage);
-        }
-        match self.options.parse([format!("-{}", char::from(letter))]) {
-            Ok(_) => Ok(false),
-            Err(Fail::ArgumentMissing(_)) => Ok(true),
-            Err(_) => Err(Usage),
-        }
+        let read = || self.options.parse([format!("-{}", char::from(letter))]);
+        letter.is_ascii_alphabetic() && !matches!(read(), Err(Fail::UnrecognizedOption(_)))
     }
 
     fn option(&mut self) -> Result<Directive, Usage> {
         let letter = self.letters.remove(0);
-        if !self.takes_value(letter)? {
-            return if letter == b'v' { Ok(Directive::Version) } else { Ok(Directive::Help) };
+        let option = OPTIONS.iter().find(|option| option.letter.as_bytes() == [letter]).filter(|_| self.knows(letter));
+        let directive = match &option.ok_or(Usage)?.read {
+            Reader::Flag(directive) => directive.clone(),
+            Reader::Value(read) => read(self.value()?).ok_or(Usage)?,
+        };
+        if let Directive::Address(address) = &directive {
+            self.address = *address;
         }
-        let mut value = std::mem::take(&mut self.letters);
-        if value.is_empty() {
-            value = self.words.next().ok_or(Usage)?.into_vec();
-        }
-        self.directive(letter, value).ok_or(Usage)
+        Ok(directive)
     }
 
-    fn directive(&mut self, letter: u8, value: Vec<u8>) -> Option<Directive> {
-        let endpoint = |text: &[u8]| read_port(text).map(|port| SocketAddr::new(self.address, port));
-        Some(match letter {
-            b'i' => {
-                self.address = read_ip(&value)?;
-                Directive::Address(self.address)
-            }
-            b'p' => Directive::Bind(Transport::Tcp, endpoint(&value)?),
-            b'P' => Directive::Bind(Transport::Udp, endpoint(&value)?),
-            b's' if self.switches.sync_live => Directive::LiveSyncListen(endpoint(&value)?),
-            b'A' => Directive::Bless(read_network(&value, self.switches.v6)?, Permissions::ALL),
-            b'd' => Directive::RootDirectory(OsString::from_vec(value)),
-            b'u' => Directive::User(OsString::from_vec(value)),
-            b'r' => Directive::RedirectUrl(value),
-            b'l' => Directive::StateFile(OsString::from_vec(value)),
-            b'f' => Directive::Include(OsString::from_vec(value)),
-            b'b' | b'w' => Directive::AccessListFile(OsString::from_vec(value)),
-            _ => return None,
-        })
+    /// The rest of the word, or else the next word.
+    fn value(&mut self) -> Result<Value, Usage> {
+        let mut text = std::mem::take(&mut self.letters);
+        if text.is_empty() {
+            text = self.words.next().ok_or(Usage)?.into_vec();
+        }
+        Ok(Value { text, address: self.address, v6: self.switches.v6 })
     }
 }
 

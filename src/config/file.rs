@@ -100,9 +100,9 @@ fn read_line(line: &[u8], switches: &Switches) -> Option<Result<Directive, Probl
 fn directive(line: &[u8], switches: &Switches) -> Result<Option<Directive>, Fault> {
     // trimmed, so where white space follows the key, a value follows that
     let space = line.iter().position(|byte| is_space(*byte)).ok_or(Fault::Unhandled)?;
-    let (name, behind) = line.split_at_checked(space).ok_or(Fault::Unhandled)?;
+    let (name, rest) = line.split_at_checked(space).ok_or(Fault::Unhandled)?;
     let key = keys::find(name, switches).ok_or(Fault::Unhandled)?;
-    key.read(behind, switches).map_err(|BadValue| Fault::Parse)
+    key.read(rest, switches).map_err(|BadValue| Fault::Parse)
 }
 
 #[cfg(test)]

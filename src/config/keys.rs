@@ -1,24 +1,24 @@
 //! The keys of the config file: a table with a line for each, and the readers of their values.
 
-use super::{AccessList, Directive, LIVE_SYNC_PORT, Permissions, Switches, TRACKER_PORT, Transport};
+use super::{AccessList, Directive, LIVE_SYNC_PORT, Permissions, Switches, TRACKER_PORT, Transport, always};
 use crate::address::{is_space, read_endpoint, read_network, read_number, read_size};
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::os::unix::ffi::OsStringExt;
 
-/// A value that makes no sense for its key.
+/// A value that its key does not accept.
 #[derive(Debug)]
 pub(super) struct BadValue;
 
-/// What a value is read to. `None` changes nothing: a number without digits (as the original).
-type Read = Result<Option<Directive>, BadValue>;
+/// The directive of a value. `None`: the line changes nothing, as a number without digits (as the original).
+type Parsed = Result<Option<Directive>, BadValue>;
 
 /// A key of the config file.
 pub(super) struct Key {
     name: &'static str,
     /// Whether builds with these switches know the key.
     is_known: fn(&Switches) -> bool,
-    read: fn(Value<'_>) -> Read,
+    read: fn(Value<'_>) -> Parsed,
 }
 
 /// All keys. A new one is a line here, a directive, and a paragraph each in the sample file and the manual page.
@@ -54,12 +54,8 @@ const KEYS: &[Key] = &[
     ),
 ];
 
-const fn key(name: &'static str, is_known: fn(&Switches) -> bool, read: fn(Value<'_>) -> Read) -> Key {
+const fn key(name: &'static str, is_known: fn(&Switches) -> bool, read: fn(Value<'_>) -> Parsed) -> Key {
     Key { name, is_known, read }
-}
-
-fn always(_: &Switches) -> bool {
-    true
 }
 
 /// The key with this name, in builds with these switches.
@@ -69,51 +65,51 @@ pub(super) fn find(name: &[u8], switches: &Switches) -> Option<&'static Key> {
 
 impl Key {
     /// Reads what follows the key on its line: white space and a value, which is trimmed at its end.
-    pub(super) fn read(&self, behind: &[u8], switches: &Switches) -> Read {
-        (self.read)(Value { behind, v6: switches.v6 })
+    pub(super) fn read(&self, rest: &[u8], switches: &Switches) -> Parsed {
+        (self.read)(Value { rest, v6: switches.v6 })
     }
 }
 
 /// What follows a key, with the white space before it.
 #[derive(Clone, Copy)]
 struct Value<'a> {
-    behind: &'a [u8],
+    rest: &'a [u8],
     v6: bool,
 }
 
 impl<'a> Value<'a> {
     fn text(self) -> &'a [u8] {
-        skip_space(self.behind)
+        skip_space(self.rest)
     }
 
-    fn bytes(self, directive: fn(Vec<u8>) -> Directive) -> Read {
+    fn bytes(self, directive: fn(Vec<u8>) -> Directive) -> Parsed {
         Ok(Some(directive(self.text().to_vec())))
     }
 
-    fn file(self, directive: fn(OsString) -> Directive) -> Read {
+    fn file(self, directive: fn(OsString) -> Directive) -> Parsed {
         Ok(Some(directive(OsString::from_vec(self.text().to_vec()))))
     }
 
-    fn number(self, directive: fn(u32) -> Directive) -> Read {
+    fn number(self, directive: fn(u32) -> Directive) -> Parsed {
         Ok(read_number(self.text()).map(directive))
     }
 
-    fn size(self, directive: fn(u64) -> Directive) -> Read {
+    fn size(self, directive: fn(u64) -> Directive) -> Parsed {
         read_size(self.text()).map(|size| Some(directive(size))).ok_or(BadValue)
     }
 
-    fn endpoint(self, default_port: u16, directive: fn(SocketAddr) -> Directive) -> Read {
+    fn endpoint(self, default_port: u16, directive: fn(SocketAddr) -> Directive) -> Parsed {
         read_endpoint(self.text(), default_port).map(|at| Some(directive(at))).ok_or(BadValue)
     }
 
-    fn bind(self, transport: Transport) -> Read {
+    fn bind(self, transport: Transport) -> Parsed {
         let at = read_endpoint(self.text(), TRACKER_PORT).ok_or(BadValue)?;
         Ok(Some(Directive::Bind(transport, at)))
     }
 
     /// Exactly one blank, then the address or network (as the original).
-    fn bless(self, permissions: Permissions) -> Read {
-        let text = self.behind.get(1..).unwrap_or_default();
+    fn bless(self, permissions: Permissions) -> Parsed {
+        let text = self.rest.get(1..).unwrap_or_default();
         let network = read_network(text, self.v6).ok_or(BadValue)?;
         Ok(Some(Directive::Bless(network, permissions)))
     }

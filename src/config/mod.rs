@@ -50,6 +50,11 @@ impl Switches {
     }
 }
 
+/// The options and keys that every build has.
+fn always(_: &Switches) -> bool {
+    true
+}
+
 /// A set of what a blessed address may do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Permissions(u8);

@@ -1,5 +1,5 @@
-//! What a person at a terminal is told: where the tracker listens, as whom it runs, whom it serves. Services' logs stay as the
-//! original's, so nothing of this is said where stderr is no terminal.
+//! The summary for an operator at a terminal: where the tracker listens, as which user it runs, which torrents it serves. It is printed
+//! only if stderr is a terminal, so the log of a service stays as the original's.
 
 use super::Start;
 use crate::config::AccessList;
@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 impl Start {
-    /// What the tracker is about to do, a few lines. Call it when privileges are dropped.
+    /// A few lines for stderr. Call it when privileges are dropped.
     pub fn summary(&self) -> String {
         let addresses = |sockets: Vec<_>| sockets.into_iter().filter_map(local_address).collect::<Vec<_>>();
         let tcp = addresses(self.sockets.listeners.iter().collect());
@@ -26,7 +26,7 @@ impl Start {
         .join("\n")
     }
 
-    /// As whom it runs, and from where.
+    /// The user that it runs as, and its directory.
     fn identity(&self) -> String {
         let number = rustix::process::geteuid().as_raw();
         let directory = |otherwise: &str| self.root_directory.clone().unwrap_or_else(|| OsString::from(otherwise));
@@ -37,13 +37,13 @@ impl Start {
     }
 }
 
-/// What a person at a terminal is told at the end.
-pub fn farewell(up: Duration) -> String {
+/// The line that a terminal shows at the end.
+pub fn last_line(up: Duration) -> String {
     let seconds = up.as_secs();
     format!("opentracker ends, after {} h {} min {} s\n", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
-/// A file's name, in quotes where it is no plain one.
+/// A file's name, in quotes if it has a blank, a control character or bytes that are not UTF-8.
 fn shown(name: &OsStr) -> String {
     let plain = name.to_str().filter(|name| !name.contains(|c: char| c.is_control() || c == ' '));
     plain.map_or_else(|| format!("{name:?}"), str::to_owned)
@@ -86,7 +86,7 @@ mod tests {
     use std::os::unix::ffi::OsStrExt;
 
     #[test]
-    fn addresses_are_told_once() {
+    fn addresses_are_listed_once() {
         let [a, b, c] = ["0.0.0.0:6969", "127.0.0.1:1", "[::1]:2"].map(|text| text.parse::<SocketAddr>().unwrap());
         assert_eq!(listeners(&[a, b], &[a, c]), "0.0.0.0:6969 (TCP and UDP), 127.0.0.1:1 (TCP), [::1]:2 (UDP)");
         assert_eq!(statistics(&[a], "stats", false), "statistics at http://127.0.0.1:6969/stats");
@@ -105,14 +105,14 @@ mod tests {
     }
 
     #[test]
-    fn names_do_not_speak_to_the_terminal() {
+    fn names_cannot_control_the_terminal() {
         assert_eq!(shown(OsStr::new("/a/b")), "/a/b");
         assert_eq!(shown(OsStr::new("a b\x1b[2J")), "\"a b\\u{1b}[2J\"");
         assert_eq!(shown(OsStr::from_bytes(b"a\xff")), "\"a\\xFF\"");
     }
 
     #[test]
-    fn the_time_up_is_told() {
-        assert_eq!(farewell(Duration::from_secs(90_061)), "opentracker ends, after 25 h 1 min 1 s\n");
+    fn the_last_line_has_the_time_up() {
+        assert_eq!(last_line(Duration::from_secs(90_061)), "opentracker ends, after 25 h 1 min 1 s\n");
     }
 }

@@ -3,40 +3,19 @@
 use crate::limits::{NUMWANT_MAX, PEER_TIMEOUT_MINUTES};
 use crate::wire::http::Refusal;
 
-/// The errors that HTTP requests are answered with, in the order of the original's counters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HttpError {
-    /// 302, which the original counts among the errors.
-    Redirect = 0,
-    /// 400, the request does not begin as one.
-    Request,
-    /// 400, any parameter.
-    Parameter,
-    /// 400, compact=0.
-    Compact,
-    /// 402, full scrapes again too soon.
-    NotModest,
-    /// 402: always 0, a counter of the original's that nothing increments.
-    PaymentRequired,
-    /// 403.
-    AccessDenied,
-    /// 404.
-    NotFound,
-    /// 500.
-    Internal,
-}
+/// The places of HTTP errors among their counters, in the original's order. It counts redirections among the errors, and has another
+/// counter for 402, at place 5, that nothing increments.
+const REDIRECT: usize = 0;
 
-impl From<Refusal> for HttpError {
-    fn from(refusal: Refusal) -> HttpError {
-        match refusal {
-            Refusal::Request => HttpError::Request,
-            Refusal::Parameter => HttpError::Parameter,
-            Refusal::Compact => HttpError::Compact,
-            Refusal::NotModest => HttpError::NotModest,
-            Refusal::Denied => HttpError::AccessDenied,
-            Refusal::NotFound => HttpError::NotFound,
-            Refusal::Internal => HttpError::Internal,
-        }
+fn place(refusal: Refusal) -> usize {
+    match refusal {
+        Refusal::Request => 1,
+        Refusal::Parameter => 2,
+        Refusal::Compact => 3,
+        Refusal::NotModest => 4,
+        Refusal::Denied => 6,
+        Refusal::NotFound => 7,
+        Refusal::Internal => 8,
     }
 }
 
@@ -91,12 +70,18 @@ impl Default for Counters {
 }
 
 impl Counters {
-    /// Counts an error.
-    pub fn error(&mut self, error: HttpError) {
-        self.errors[error as usize] += 1;
+    /// Counts a redirection.
+    pub fn redirected(&mut self) {
+        self.errors[REDIRECT] += 1;
     }
 
-    /// The errors so far, in the order of [`HttpError`].
+    /// Counts an HTTP request that is answered with an error.
+    pub fn refused(&mut self, refusal: Refusal) {
+        self.errors[place(refusal)] += 1;
+    }
+
+    /// The HTTP errors so far: 302; 400 for the request, a parameter, compact=0; 402 for full scrapes too soon, and one more that is
+    /// always 0; 403; 404; 500.
     pub fn errors(&self) -> &[u64; 9] {
         &self.errors
     }

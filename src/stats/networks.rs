@@ -141,7 +141,7 @@ fn write_table<const N: usize>(out: &mut Vec<u8>, width: usize, best: &Best<[u8;
     out.push(b'\n');
 }
 
-/// An address with all bits behind the first `width` cleared.
+/// An address with all bits after the first `width` cleared.
 fn network<const N: usize>(address: &[u8; N], width: usize) -> [u8; N] {
     let mut network = *address;
     for (at, byte) in network.iter_mut().enumerate() {

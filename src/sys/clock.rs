@@ -1,7 +1,7 @@
 //! The time. Nothing else in the tracker reads a clock.
 //!
 //! There are two clocks. The steady one only goes forward, and goes on while the machine sleeps: ages and deadlines are
-//! reckoned on it. The wall clock tells what people read, and may be set at any time: a router that starts in 1970 learns the date later.
+//! reckoned on it. The wall clock has the time that people read, and may be set at any time: a router that starts in 1970 learns the date later.
 //! Both are read through the C library, so that whoever replaces that one's clocks is believed.
 //!
 //! Debug builds let an integration test move the time of a running tracker: the environment variable

@@ -83,7 +83,7 @@ mod limits {
     }
 }
 
-/// Elsewhere `/proc` does not tell what is taken already.
+/// Elsewhere `/proc` does not show what is taken already.
 #[cfg(not(target_os = "linux"))]
 mod limits {
     pub(super) fn addresses() -> Option<u64> {

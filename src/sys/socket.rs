@@ -77,7 +77,7 @@ pub enum Accepted {
     Connection(OwnedFd, SocketAddr),
     /// No connection waits.
     Empty,
-    /// The connection that waited is lost already; others may wait behind it.
+    /// The connection that waited is lost already; others may wait after it.
     Lost,
     /// Out of descriptors or memory: the connection still waits, and the listener stays readable until one can be
     /// had again.

@@ -6,7 +6,6 @@ use super::{Now, Tracker};
 use crate::address::read_storable;
 use crate::config::Permissions;
 use crate::features;
-use crate::stats::counters::HttpError;
 use crate::wire::announce::{Extras, Parameters};
 use crate::wire::bencode;
 use crate::wire::http::{self, Refusal, Version};
@@ -61,14 +60,14 @@ impl<const N: usize> Tracker<N> {
     }
 
     fn refuse(&mut self, refusal: Refusal, out: &mut Vec<u8>) {
-        self.counters.error(HttpError::from(refusal));
+        self.counters.refused(refusal);
         http::refused(out, refusal);
     }
 
     fn redirect(&mut self, out: &mut Vec<u8>) {
         match &self.settings.redirect_url {
             Some(url) => {
-                self.counters.error(HttpError::Redirect);
+                self.counters.redirected();
                 http::redirected(out, url);
             }
             None => self.refuse(Refusal::NotFound, out),

@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_read_behind_a_network_to_log() {
+    fn nothing_is_read_after_a_network_to_log() {
         let parse = |extras| {
             let mut bytes = b"port=1&lognet=1.2.3.4&port=x ".to_vec();
             let mut scanner = Scanner::new(&mut bytes, 0);

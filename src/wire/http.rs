@@ -1,4 +1,4 @@
-//! HTTP requests, as far as a tracker reads them, and the heads of replies.
+//! HTTP: finding the parts of requests that a tracker reads, and writing the heads of replies.
 
 use std::io::Write;
 
@@ -86,18 +86,18 @@ pub fn header<'a>(head: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     values.next()
 }
 
-/// What a client says about its connection, by a header line.
+/// What a client's `Connection` header asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeepAlive {
-    /// It is to stay for further requests.
+    /// Keep it open for further requests.
     Keep,
-    /// It is to be closed behind the answer.
+    /// Close it after the answer.
     Close,
     /// Nothing.
     Unsaid,
 }
 
-/// What a client says about its connection: the first letter counts (as the original).
+/// Reads the `Connection` header. Only the first letter of its value counts (as the original).
 pub fn keep_alive(head: &[u8]) -> KeepAlive {
     match header(head, b"connection") {
         Some([b'k' | b'K', ..]) => KeepAlive::Keep,
@@ -106,7 +106,7 @@ pub fn keep_alive(head: &[u8]) -> KeepAlive {
     }
 }
 
-/// Whether a request is one of HTTP/1.1.
+/// Whether a request line ends with `HTTP/1.1`.
 pub fn is_http11(request: &[u8]) -> bool {
     let line = memchr::memchr(b'\n', request).and_then(|end| request.get(..end)).unwrap_or_default();
     line.strip_suffix(b"\r").unwrap_or(line).ends_with(b" HTTP/1.1")
@@ -159,7 +159,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// What a request tells of its sender.
+    /// Reads what a request says about its client.
     pub fn of(request: &[u8]) -> Client {
         let searched = request.split_last().map_or(request, |(_, rest)| rest);
         Client { http11: is_http11(request), gzip: memchr::memmem::find(searched, b"gzip").is_some() }

@@ -252,7 +252,7 @@ fn the_address_in_the_query() {
         let reply = announce(to, n as u64, &format!("&ip={ip}"), "");
         assert_eq!(peers(&reply), [peer(ip.trim_start_matches("::ffff:"), 7)], "{ip}");
     }
-    // the last one counts, anything may stand behind, all must be addresses
+    // the last one counts, anything may follow, all must be addresses
     assert_eq!(peers(&announce(to, 10, "&ip=10.9.9.9&ip=10.1.2.4.5", "")), [peer("10.1.2.4", 7)]);
     let other_family = if v6() { vec![] } else { vec!["2001:db8::7", "::1"] };
     for ip in ["", "nonsense", "1.2.3", "nonsense&ip=1.2.3.4"].into_iter().chain(other_family) {

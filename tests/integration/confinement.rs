@@ -38,7 +38,7 @@ const LAST_OF_3_17: i64 = 317;
 /// Behind all calls there are.
 const NO_CALL: i64 = 600;
 
-/// Sets of calls that no tracker can do without. For those behind the first eight the original needs to be root.
+/// Sets of calls that no tracker can do without. For those after the first eight the original needs to be root.
 const NEEDED: [&str; 11] = [
     "@basic-io",
     "@default",

@@ -300,7 +300,7 @@ fn slow_senders_give_way_to_others() {
 }
 
 #[test]
-fn requests_behind_one_another_are_all_carried_out() {
+fn pipelined_requests_are_all_carried_out() {
     let count = 100;
     let tracker = Starter::new().allow((0..count).map(hash)).start();
     udp::populate(&mut tracker.udp(), (0..count).map(hash));

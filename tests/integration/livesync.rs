@@ -372,7 +372,7 @@ fn what_is_not_believed() {
     for length in [0, 1, 4, 7, 8, 9, good.len() / 2] {
         mouth.say(&good[..length]);
     }
-    // of a packet that is cut short, the whole records count; so they do where something stands behind them
+    // of a packet that is cut short, the whole records count; so they do where something follows them
     mouth.say(&good[..good.len() - 1]);
     mouth.say(&[&packet(OTHER, &[record(2, 3, !STOPPED & !SEEDING)])[..], &[0xff; 27]].concat());
     let aged = Record { age: 200, ..record(2, 4, SEEDING) };

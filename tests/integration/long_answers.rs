@@ -114,7 +114,7 @@ fn beyond_a_bound_it_is_streamed() {
     assert_eq!(reply.end, End::Closed);
     assert_same(reply.body(), &expected);
 
-    // bytes behind the request don't cost the client the end of its answer
+    // bytes after the request don't cost the client the end of its answer
     let mut client = ask(&tracker, 3, SCRAPE_11);
     std::thread::sleep(Duration::from_millis(20));
     client.send(b"GET /stats HTTP/1.1\r\n\r\n");
@@ -205,7 +205,7 @@ fn torrents_come_and_go_while_it_is_sent() {
     let mut client = ask_and_dawdle(&tracker, 1, SCRAPE_10);
     let first = client.read_some(100_000, SOON);
     assert_eq!(first.len(), 100_000);
-    // it stands still now somewhere behind its first 16 MiB; everywhere torrents come
+    // it stands still now somewhere after its first 16 MiB; everywhere torrents come
     let mut udp = tracker.udp();
     for n in (0..MANY).step_by(500) {
         let mut between = name(n);

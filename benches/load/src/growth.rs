@@ -6,7 +6,6 @@ use crate::packets::{Peer, Request, Swarms};
 use crate::plan::Effort;
 use crate::random::{Choice, Random};
 use crate::servers::{Places, Result, Server, Which};
-use crate::turns::Turns;
 
 const WINDOW: usize = 96;
 
@@ -16,7 +15,16 @@ pub struct Waits {
     pub latency: Histogram,
 }
 
-/// What came of it.
+/// The turns of one phase.
+pub struct Turns {
+    pub title: String,
+    /// By the time on the wall.
+    pub wall: Histogram,
+    /// By the time that the thread was on a processor.
+    pub processor: Histogram,
+}
+
+/// The results.
 #[derive(Default)]
 pub struct Growth {
     /// Torrents, microseconds an announce.
@@ -66,7 +74,7 @@ pub fn run(places: &Places, effort: Effort) -> Result<Growth> {
         growth.memory.push((format!("a torrent, {have} torrents with one peer"), bytes));
     }
     drop(server);
-    crowded(places, &mut growth, effort)?;
+    large_swarms(places, &mut growth, effort)?;
     Ok(growth)
 }
 
@@ -80,7 +88,7 @@ fn noise(places: &Places, growth: &mut Growth) -> Result<()> {
 }
 
 /// Memory of torrents with 100 peers.
-fn crowded(places: &Places, growth: &mut Growth, effort: Effort) -> Result<()> {
+fn large_swarms(places: &Places, growth: &mut Growth, effort: Effort) -> Result<()> {
     let torrents = if effort.quick { 10_000 } else { 50_000 };
     let swarms = Swarms { torrents, peers_twice: 200, numwant: 0 };
     for which in [Which::Ours, Which::Original] {

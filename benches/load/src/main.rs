@@ -1,4 +1,4 @@
-//! Load generator and side-by-side bench for BitTorrent trackers. benches/README.md tells the method.
+//! Load generator and side-by-side bench for BitTorrent trackers. benches/README.md describes the method.
 
 mod driver;
 mod echo;

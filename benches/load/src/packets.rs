@@ -104,7 +104,7 @@ impl Request {
         }
     }
 
-    /// Writes the datagram and tells its length.
+    /// Writes the datagram and returns its length.
     pub fn write(&self, connection: u64, transaction: u32, numwant: u32, mut out: &mut [u8]) -> usize {
         let room = out.len();
         let action: u32 = match self {

@@ -49,7 +49,7 @@ impl Datagrams {
         &self.bytes[index * self.room..][..self.lengths[index]]
     }
 
-    /// Adds a datagram that `write` makes and whose length it tells. There must be room for one more.
+    /// Adds a datagram that `write` makes and whose length it returns. There must be room for one more.
     pub fn push(&mut self, to: Ipv4Addr, port: u16, source: Option<Ipv4Addr>, write: impl FnOnce(&mut [u8]) -> usize) {
         let index = self.lengths.len();
         let length = write(&mut self.bytes[index * self.room..][..self.room]);
@@ -70,7 +70,7 @@ impl Datagrams {
         }
     }
 
-    /// Sends all; tells how many went.
+    /// Sends all; returns how many were sent.
     pub fn send(&mut self, socket: &UdpSocket) -> usize {
         let count = self.len();
         let (mut slices, mut headers) = empty_headers();
@@ -180,7 +180,7 @@ pub fn enlarge(socket: &UdpSocket, bytes: i32) {
 /// Waits for a datagram.
 pub fn wait(socket: &UdpSocket) {
     let mut poll = libc::pollfd { fd: socket.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-    // SAFETY: one descriptor is told of, which lives through the call.
+    // SAFETY: one descriptor is passed, which lives through the call.
     unsafe { libc::poll(&raw mut poll, 1, -1) };
 }
 
@@ -200,7 +200,7 @@ pub fn connect(source: Ipv4Addr, server: Ipv4Addr, port: u16) -> io::Result<TcpS
     if fd < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the descriptor is new and nobody else's.
+    // SAFETY: the descriptor is new and owned here.
     let stream = TcpStream::from(unsafe { OwnedFd::from_raw_fd(fd) });
     set_option(fd, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1)?;
     let length = size_of::<libc::sockaddr_in>() as libc::socklen_t;

@@ -1,9 +1,9 @@
-//! How long the turns of our loop take while it grows, serves a full scrape, and lets all torrents go.
+//! How long the turns of our loop take while it grows, serves a full scrape, and lets all torrents expire.
 //!
 //! In builds with `--cfg opentracker_turns` the tracker itself takes the times, into a file that is read and cleared here while
-//! it runs (its src/sys/turns/measured.rs tells the format).
+//! it runs (its src/sys/turns/measured.rs has the format).
 
-use crate::growth::{Growth, Waits, alone};
+use crate::growth::{Growth, Turns, Waits, alone};
 use crate::histogram::Histogram;
 use crate::meter;
 use crate::packets::{Peer, Request};
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 /// Announces in flight while it grows: enough for full turns.
 const WINDOW: usize = 512;
-/// Requests a second that look on while something else is done.
+/// Requests a second that measure latency while something else is done.
 const PROBES: f64 = 20_000.0;
 /// How far the clock is moved so that all peers are too old.
 const EXPIRED: i64 = 47 * 60;
@@ -33,15 +33,6 @@ const WORD: usize = size_of::<u64>();
 
 /// What adds turns to the report.
 pub type Phase = fn(&Places, Effort, &mut Growth) -> Result<()>;
-
-/// The turns of one phase.
-pub struct Turns {
-    pub title: String,
-    /// By the time on the wall.
-    pub wall: Histogram,
-    /// By the time that the thread was on a processor.
-    pub processor: Histogram,
-}
 
 /// The file that a tracker counts its turns in.
 struct Watch(PathBuf);
@@ -61,7 +52,7 @@ impl Watch {
         Ok(file.write_all(&vec![0; 2 * Histogram::WORDS * WORD])?)
     }
 
-    /// Tells of the phase.
+    /// The turns since the phase began.
     fn turns(&self, title: String) -> Result<Turns> {
         let bytes = fs::read(&self.0)?;
         let words: Vec<u64> =
@@ -150,7 +141,7 @@ pub fn expiring(places: &Places, effort: Effort, growth: &mut Growth) -> Result<
     let start = Instant::now();
     let mut random = Random::new(1);
     let kept = loop {
-        // few torrents, so that they add nothing to speak of
+        // few torrents, so that they take hardly any memory
         let next = || Request::Announce(alone(1000).pick(Choice::Uniform, &mut random));
         latency.merge(&server.client.open(PROBES, Duration::from_secs(5), 9, next, || ()).latency);
         let kept = meter::resident(server.process()).saturating_sub(empty);

@@ -144,7 +144,7 @@ impl Client {
         self.out.clear();
     }
 
-    /// Takes what answers there are; tells how many.
+    /// Takes the answers that have come; returns how many.
     fn collect(&mut self, slots: &mut Slots, outcome: &mut Outcome) -> usize {
         let count = self.back.receive(&self.socket, false);
         if count == 0 {

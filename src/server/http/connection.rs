@@ -16,7 +16,7 @@ pub enum State {
     },
     /// The receiver, who has taken so many bytes of the answer.
     Sending(Vec<u8>, usize),
-    /// The same, and behind the answer the connection stays; this much has come of further requests. They wait until the
+    /// The same, and after the answer the connection stays; this much has come of further requests. They wait until the
     /// answer is taken, which makes it their turn also where there is nothing left to take.
     Staying(Vec<u8>, usize, Vec<u8>),
     /// The end of what the client sends, so many bytes of which were thrown away.
@@ -72,7 +72,7 @@ pub struct Connection<const N: usize> {
     pub state: State,
     /// It has just got a whole answer and stays: the time for its next request begins.
     pub answered: bool,
-    /// It has sent a request behind another one, without waiting for the answer.
+    /// It has sent a request after another one, without waiting for the answer.
     pub pipelined: bool,
 }
 

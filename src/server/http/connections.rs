@@ -43,7 +43,7 @@ const GENERATIONS: u32 = (1 << (Name::BITS - 32)) - 1;
 
 struct Slot<const N: usize> {
     generation: u32,
-    /// None while the connection is lifted out, and while the slot is free.
+    /// None while the connection is taken out, and while the slot is free.
     connection: Option<Connection<N>>,
     /// What the poller waits for.
     interest: Interest,
@@ -143,15 +143,15 @@ impl<const N: usize> Connections<N> {
         self.slots.len() - self.free.len()
     }
 
-    /// Lifts a connection out, if it is still there, to be [put back](Self::put_back) or [removed](Self::remove).
-    pub fn lift(&mut self, name: Name) -> Option<Connection<N>> {
+    /// Takes a connection out, if it is still there, to be [put back](Self::put_back) or [removed](Self::remove).
+    pub fn take(&mut self, name: Name) -> Option<Connection<N>> {
         let slot = self.slots.get_mut(name.slot as usize)?;
         let connection = slot.connection.take_if(|_| slot.generation == name.generation)?;
         self.bytes -= connection.state.bytes();
         Some(connection)
     }
 
-    /// Puts a connection back that was lifted out. Its deadline stays, unless it now waits for another kind of thing or
+    /// Puts a connection back that was taken out. Its deadline stays, unless it now waits for another kind of thing or
     /// has got an answer.
     ///
     /// # Errors
@@ -181,7 +181,7 @@ impl<const N: usize> Connections<N> {
         Ok(())
     }
 
-    /// Closes a connection that was lifted out.
+    /// Closes a connection that was taken out.
     pub fn remove(&mut self, name: Name, connection: Connection<N>, poller: &mut Poller) {
         // it was added, so this does not fail; if it did, closing the descriptor would remove it all the same
         let _ = poller.remove(connection.socket.as_fd());
@@ -234,13 +234,13 @@ mod tests {
         }
 
         fn change(&mut self, name: Name, state: State, now: Duration) {
-            let mut connection = self.connections.lift(name).unwrap();
+            let mut connection = self.connections.take(name).unwrap();
             connection.state = state;
             self.connections.put_back(name, connection, now, &mut self.poller, name.to_bits()).unwrap();
         }
 
         fn remove(&mut self, name: Name) {
-            let connection = self.connections.lift(name).unwrap();
+            let connection = self.connections.take(name).unwrap();
             self.connections.remove(name, connection, &mut self.poller);
         }
 
@@ -264,7 +264,7 @@ mod tests {
         let second = table.add(request(0), SECOND);
         assert_eq!((first.slot(), table.connections.len()), (second.slot(), 1));
         assert!(first != second && table.connections.socket(first).is_none());
-        assert!(table.connections.lift(first).is_none() && table.connections.socket(second).is_some());
+        assert!(table.connections.take(first).is_none() && table.connections.socket(second).is_some());
     }
 
     #[test]
@@ -290,7 +290,7 @@ mod tests {
         table.change(name, request(2), 20 * SECOND);
         assert_eq!(table.connections.next_deadline(), Some(SECOND + REQUEST_TIMEOUT));
         assert_eq!(table.connections.overdue(30 * SECOND), None);
-        let mut connection = table.connections.lift(name).unwrap();
+        let mut connection = table.connections.take(name).unwrap();
         connection.answered = true;
         table.connections.put_back(name, connection, 30 * SECOND, &mut table.poller, name.to_bits()).unwrap();
         assert_eq!(

@@ -30,7 +30,7 @@ use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-/// Reads of what a client sent behind its request, before its connection is closed.
+/// Reads of what a client sent after its request, before its connection is closed.
 const READS_AT_THE_END: usize = 8;
 
 /// All of HTTP: listening sockets, waiting connections, long answers.
@@ -139,7 +139,7 @@ impl<const N: usize> Http<N> {
         if event.hangup && !event.readable {
             return self.close(name, context);
         }
-        let Some(mut connection) = self.connections.lift(name) else { return };
+        let Some(mut connection) = self.connections.take(name) else { return };
         if let State::Long { blocked } = &mut connection.state {
             if event.writable {
                 *blocked = false;
@@ -176,7 +176,7 @@ impl<const N: usize> Http<N> {
     }
 
     fn after_step(&mut self, name: Name, outcome: Outcome, context: &mut Context<'_, N>) {
-        let Some(mut connection) = self.connections.lift(name) else { return };
+        let Some(mut connection) = self.connections.take(name) else { return };
         if outcome == Outcome::Over {
             self.read_away(&connection);
         }
@@ -184,7 +184,7 @@ impl<const N: usize> Http<N> {
         self.settle(name, connection, outcome != Outcome::Over, context);
     }
 
-    /// Takes what a client sent behind its request: closing on bytes that were not read would cut it off from the end of its answer.
+    /// Takes what a client sent after its request: closing on bytes that were not read would cut it off from the end of its answer.
     fn read_away(&mut self, connection: &Connection<N>) {
         for _ in 0..READS_AT_THE_END {
             if !matches!(pull(&connection.socket, &mut self.request), Ok(Some(1..))) {
@@ -223,12 +223,12 @@ impl<const N: usize> Http<N> {
 
     /// Closes a connection without a word.
     fn close(&mut self, name: Name, context: &mut Context<'_, N>) {
-        if let Some(connection) = self.connections.lift(name) {
+        if let Some(connection) = self.connections.take(name) {
             self.settle(name, connection, false, context);
         }
     }
 
-    /// Puts a connection back that was lifted out, or closes it.
+    /// Puts a connection back that was taken out, or closes it.
     fn settle(&mut self, name: Name, mut connection: Connection<N>, keep: bool, context: &mut Context<'_, N>) {
         if keep {
             let token = Token::Connection(name).to_bits();

@@ -4,7 +4,7 @@
 pub struct Encoder(Vec<u8>);
 
 impl Encoder {
-    /// Starts an answer behind what `output` holds.
+    /// Starts an answer after what `output` holds.
     pub fn new(output: Vec<u8>) -> Encoder {
         Encoder(output)
     }

@@ -1,4 +1,4 @@
-//! Where one request ends, and what comes behind it.
+//! Where one request ends, and what comes after it.
 
 use crate::limits::REQUEST_MAX;
 use crate::wire::http::{KeepAlive, head_end, is_http11, keep_alive};
@@ -16,12 +16,12 @@ pub(super) enum Begins {
         head: usize,
         /// Bytes that belong to it: its head, and where nothing follows it all that came.
         length: usize,
-        /// What becomes of the connection behind its answer.
+        /// What becomes of the connection after its answer.
         then: Then,
     },
 }
 
-/// What becomes of a connection behind an answer.
+/// What becomes of a connection after an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Then {
     /// It is closed.
@@ -34,8 +34,8 @@ pub(super) enum Then {
 
 /// Looks at bytes in whose first `seen` no head ends. `keepalive`: connections may stay.
 ///
-/// A client of HTTP/1.1 may write requests behind one another without a word about the connection (RFC 9112, 9.3.2); all that have come are
-/// answered then. Anything else behind a head belongs to the request and is not looked at.
+/// A client of HTTP/1.1 may write requests one after another without a word about the connection (RFC 9112, 9.3.2); all that have come are
+/// answered then. Anything else after a head belongs to the request and is not looked at.
 pub(super) fn look(bytes: &[u8], seen: usize, keepalive: bool) -> Begins {
     let Some(head) = head_end(bytes, seen) else {
         return if bytes.len() > REQUEST_MAX { Begins::TooLong } else { Begins::Part };
@@ -52,7 +52,7 @@ pub(super) fn look(bytes: &[u8], seen: usize, keepalive: bool) -> Begins {
     if length > REQUEST_MAX { Begins::TooLong } else { Begins::Whole { head, length, then } }
 }
 
-/// Whether a request's head allows another one behind it.
+/// Whether a request's head allows another one after it.
 pub(super) fn allows_more(head: &[u8]) -> bool {
     is_http11(head) && keep_alive(head) != KeepAlive::Close
 }
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_behind_one_another() {
+    fn pipelined_requests() {
         for rest in ["G", "GET ", PLAIN, OLD, "GET /and so on"] {
             for (head, then) in [(PLAIN, Then::Next), (KEPT, Then::Next), (CLOSED, Then::Close), (OLD, Then::Close)] {
                 let text = format!("{head}{rest}");

@@ -1,9 +1,9 @@
 //! Threads that receive and send datagrams for the loop (`listen.udp.workers`).
 //!
-//! Nine tenths of a UDP announce is the kernel's work of receiving and sending. A worker does this for a batch: it receives one,
-//! hands it to the loop, gets it back with the replies, and sends them; under load it lets requests coalesce, as the loop does.
-//! Workers of a socket wait for a datagram in the receiving call, from which the kernel wakes one of them for each. The part in the middle stays with the one thread that owns the state, so there is nothing to lock. Each worker has one
-//! batch, which is either with it or with the loop: no queue can grow.
+//! Receiving and sending is nine tenths of the work of a UDP announce. A worker does this for a batch: it receives one, passes it to the
+//! loop, takes it back with the replies, and sends them. Under load it coalesces requests, as the loop does. Workers of a socket wait for
+//! a datagram in the receiving call, from which the kernel wakes one of them for each. The replies are computed by the one thread that
+//! owns the state, so there is nothing to lock. Each worker has one batch, which is either with it or with the loop: no queue can grow.
 
 use crate::limits::{UDP_BATCH, UDP_PAUSE, UDP_REQUEST_MAX, UDP_WORKERS_MAX, WORKER_STACK};
 use crate::server::coalesce::Coalescing;
@@ -19,7 +19,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 /// A batch on its way through the loop.
-pub struct Job {
+pub struct WorkerBatch {
     /// Which worker it goes back to.
     pub worker: usize,
     /// The datagrams, and room for replies.
@@ -33,8 +33,8 @@ pub struct Pool {
     clock: Clock,
     coalesce_rate: u32,
     waker: Arc<Waker>,
-    jobs: Receiver<Job>,
-    hand_over: SyncSender<Job>,
+    jobs: Receiver<WorkerBatch>,
+    hand_over: SyncSender<WorkerBatch>,
     back: Vec<SyncSender<Batch>>,
 }
 
@@ -81,14 +81,14 @@ impl Pool {
     }
 
     /// A batch that waits to be answered.
-    pub fn take(&self) -> Option<Job> {
+    pub fn take(&self) -> Option<WorkerBatch> {
         self.jobs.try_recv().ok()
     }
 
-    /// Gives a batch back, for its replies to be sent.
-    pub fn give_back(&self, job: Job) {
+    /// Returns a batch to its worker, which sends the replies.
+    pub fn give_back(&self, job: WorkerBatch) {
         if let Some(back) = self.back.get(job.worker) {
-            // it has room for the worker's only batch; a worker that is gone needs none
+            // it has room for the worker's only batch; a worker that has ended needs none
             let _ = back.try_send(job.batch);
         }
     }
@@ -100,12 +100,12 @@ struct Worker {
     coalescing: Coalescing,
     socket: Arc<OwnedFd>,
     waker: Arc<Waker>,
-    hand_over: SyncSender<Job>,
+    hand_over: SyncSender<WorkerBatch>,
     back: Receiver<Batch>,
 }
 
 impl Worker {
-    /// Works until the loop is gone.
+    /// Works until the loop ends.
     fn run(mut self, mut batch: Batch) {
         let mut receiving = Faults::new("recvmmsg", UDP_PAUSE);
         loop {
@@ -126,7 +126,7 @@ impl Worker {
             };
             let up = self.clock.now();
             receiving.works(up);
-            if self.hand_over.send(Job { worker: self.index, batch, received }).is_err() {
+            if self.hand_over.send(WorkerBatch { worker: self.index, batch, received }).is_err() {
                 return;
             }
             self.waker.wake();

@@ -166,7 +166,7 @@ impl Batch {
         self.received == self.offered
     }
 
-    /// The datagram `index`, counted from 0; None behind the last one received.
+    /// The datagram `index`, counted from 0; None after the last one received.
     pub fn exchange(&mut self, index: usize) -> Option<Exchange<'_>> {
         if index >= self.received {
             return None;

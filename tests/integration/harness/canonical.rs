@@ -47,7 +47,7 @@ pub fn http(reply: &Reply, options: Options) -> String {
     out.join(" ")
 }
 
-/// One answer: `404` and the like for errors spelled right to the byte, `redirect URL`, `ok:` and the body behind the
+/// One answer: `404` and the like for errors spelled right to the byte, `redirect URL`, `ok:` and the body after the
 /// head of a short answer, `page:` and `gzip page:` for a long one. Anything else is given in full.
 fn answer(head: &str, body: &[u8], options: Options) -> String {
     const TYPE: &str = "Content-Type: text/plain\r\n";

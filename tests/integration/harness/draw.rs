@@ -80,7 +80,7 @@ impl Draw {
         Step::Http(source, self.request(&format!("{path}?{before}info_hash={hash}{after}")))
     }
 
-    /// An announce's parameters before the info hash, the hash, and those behind it.
+    /// An announce's parameters before the info hash, the hash, and those after it.
     fn announce_query(&mut self) -> (String, String, String) {
         let event = self.below(8);
         // What is only stopped was never announced: the access list of the original would let nothing else in.

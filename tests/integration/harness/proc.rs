@@ -32,13 +32,13 @@ pub fn children(pid: u32) -> Vec<u32> {
 /// Processor time used so far, in user and kernel mode, all threads.
 pub fn processor_time(pid: u32) -> Duration {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("the tracker's stat");
-    // The name may hold blanks; the fields behind its closing bracket are the third and on.
+    // The name may hold blanks; the fields after its closing bracket are the third and on.
     let fields: Vec<&str> = stat[stat.rfind(')').expect("a name in brackets") + 1..].split_whitespace().collect();
     let ticks: u64 = [11, 12].iter().map(|at| fields[*at].parse::<u64>().expect("ticks")).sum();
     Duration::from_secs_f64(ticks as f64 / TICKS)
 }
 
-/// The numbers behind a name in /proc/PID/status: `Uid`, `Gid`, `Groups`.
+/// The numbers after a name in /proc/PID/status: `Uid`, `Gid`, `Groups`.
 pub fn status_numbers(pid: u32, name: &str) -> Vec<u32> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the tracker's status");
     let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).expect("a status line");

@@ -108,7 +108,7 @@ impl Starter {
         self
     }
 
-    /// More words for the command line, behind the ones that every tracker gets.
+    /// More words for the command line, after the ones that every tracker gets.
     pub fn args<W: Into<OsString>>(mut self, words: impl IntoIterator<Item = W>) -> Self {
         self.args.extend(words.into_iter().map(Into::into));
         self

@@ -53,7 +53,7 @@ pub(super) enum Step {
     CompressorFull,
     /// It goes on when it is granted so many more bytes.
     Short(Need),
-    /// The receiver has everything, or is gone.
+    /// The receiver has everything, or has closed the connection.
     Over,
 }
 

@@ -1,7 +1,7 @@
 //! The thread that compresses long answers.
 //!
-//! It has no answers of its own: a piece comes with the encoder that it belongs to, and both go back when the piece is compressed. So an
-//! answer that is given up meanwhile needs no word here. Both channels are bounded, and only this thread ever waits for one.
+//! It keeps no state of an answer: a piece comes with its encoder, and both are returned when the piece is compressed. So an answer that
+//! is cancelled meanwhile need not be reported here. Both channels are bounded, and only this thread ever waits for one.
 
 use crate::features::gzip::Encoder;
 use crate::limits::{GZIP_QUEUE, WORKER_STACK};
@@ -10,17 +10,17 @@ use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
-/// A piece of an answer on its way.
+/// A piece of an answer to be compressed, or compressed.
 pub struct Job {
-    /// Whose it is.
+    /// The connection of the answer, as [`Name::to_bits`](super::super::Name::to_bits) returns it.
     pub whose: u64,
-    /// What it goes through.
+    /// The encoder of the answer.
     pub encoder: Box<Encoder>,
     /// The piece. It comes back empty, to be filled again.
     pub piece: Vec<u8>,
     /// Where the piece begins.
     pub from: usize,
-    /// Nothing follows it.
+    /// It is the answer's last piece.
     pub last: bool,
 }
 
@@ -85,7 +85,7 @@ impl Compressor {
     }
 }
 
-/// Works until the loop is gone.
+/// Works until the loop ends.
 fn run(to_do: &Receiver<Job>, hand_back: &SyncSender<Job>, waker: &Waker) {
     while let Ok(mut job) = to_do.recv() {
         job.compress();

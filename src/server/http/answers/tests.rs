@@ -144,7 +144,7 @@ fn dechunk(mut rest: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn up_to_the_bound_the_length_is_told() {
+fn up_to_the_bound_the_length_is_known() {
     let mut play = Play::new();
     for (n, page) in [(1, SHORT), (2, WHOLE)] {
         play.begin(n, n, page, true);
@@ -250,7 +250,7 @@ fn a_receiver_that_takes_nothing_is_given_up_when_others_wait() {
     play.run();
     assert_eq!(play.answers.stalled(due - SECOND), None);
     assert_eq!(play.answers.stalled(due), Some(name(2)));
-    assert!(!play.answers.cancel(name(2)), "the length was told");
+    assert!(!play.answers.cancel(name(2)), "the length was announced");
     assert_eq!(play.answers.stalled(due), None, "what it leaves may be enough");
     play.run();
     assert!(!play.answers.budget.has_waiting() && play.fake.discarded == 0);
