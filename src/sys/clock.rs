@@ -21,6 +21,12 @@ const BEGINNING: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// A minute: the steady clock and the wall clock begin one together, until the latter is set.
 const MINUTE: Duration = Duration::from_secs(60);
 
+/// The clock that goes on while the machine sleeps, on systems that have one of this name.
+#[cfg(not(target_os = "netbsd"))]
+const THROUGH_SLEEP: libc::clockid_t = libc::CLOCK_BOOTTIME;
+#[cfg(target_os = "netbsd")]
+const THROUGH_SLEEP: libc::clockid_t = libc::CLOCK_MONOTONIC;
+
 /// The clocks. Each thread has its own.
 #[derive(Clone, Debug)]
 pub struct Clock {
@@ -41,8 +47,8 @@ impl Clock {
     ///
     /// Call it before the root directory changes, so that a test's file is found.
     pub fn new() -> io::Result<Self> {
-        // The first one knows of the time that the machine sleeps. It is newer, and may be refused.
-        let (source, last) = read(libc::CLOCK_BOOTTIME)
+        // The first one is newer, and may be refused.
+        let (source, last) = read(THROUGH_SLEEP)
             .or_else(|_| read(libc::CLOCK_MONOTONIC))
             .map_err(|error| io::Error::new(error.kind(), format!("clock_gettime: {error}")))?;
         let mut clock = Clock {

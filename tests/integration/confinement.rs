@@ -3,14 +3,14 @@
 use crate::harness::seccomp::{Calls, all_named_sets, killing_at, killing_except_at, named_set, refusing};
 use crate::harness::udp::Announce;
 use crate::harness::{self, SOON, Starter, Tracker, eventually, hash, proc};
-use libc::{ENOSYS, EPERM};
+use libc::{ENOSYS, EPERM, c_long};
 use rustix::process::Signal;
 use seccompiler::BpfProgram;
 use std::os::unix::process::ExitStatusExt;
 
 /// Calls that are newer than Linux 3.17, or that something can do without. All that trackers, the standard library and the C library make
 /// of this kind.
-const DISPENSABLE: [(&str, libc::c_long); 19] = [
+const DISPENSABLE: [(&str, c_long); 19] = [
     ("accept4", libc::SYS_accept4),
     ("clone3", libc::SYS_clone3),
     ("epoll_pwait2", libc::SYS_epoll_pwait2),
@@ -33,10 +33,10 @@ const DISPENSABLE: [(&str, libc::c_long); 19] = [
 ];
 
 /// The last call that Linux 3.17 has, by the numbers of most machines.
-const LAST_OF_3_17: i64 = 317;
+const LAST_OF_3_17: c_long = 317;
 
 /// Behind all calls there are.
-const NO_CALL: i64 = 600;
+const NO_CALL: c_long = 600;
 
 /// Sets of calls that no tracker can do without. For those after the first eight the original needs to be root.
 const NEEDED: [&str; 11] = [

@@ -1,11 +1,12 @@
 //! Filters around a tracker's system calls, as container runtimes and units of systemd put them.
 
+use libc::c_long;
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
 use std::collections::BTreeSet;
 use std::process::Command;
 
 /// Numbers of system calls.
-pub type Calls = BTreeSet<i64>;
+pub type Calls = BTreeSet<c_long>;
 
 /// Refuses these calls with an error and lets all others pass.
 pub fn refusing(calls: &Calls, error: i32) -> BpfProgram {
@@ -24,8 +25,13 @@ pub fn killing_except_at(calls: &Calls) -> BpfProgram {
 
 fn filter(calls: &Calls, other: SeccompAction, these: SeccompAction) -> BpfProgram {
     let arch = TargetArch::try_from(std::env::consts::ARCH).expect("a machine that has filters");
-    let rules = calls.iter().map(|call| (*call, vec![])).collect();
+    let rules = calls.iter().map(|call| (wide(*call), vec![])).collect();
     SeccompFilter::new(rules, other, these, arch).and_then(BpfProgram::try_from).expect("a filter")
+}
+
+/// A call's number as filters have it: C's type for it is narrower on some machines.
+fn wide(call: impl Into<i64>) -> i64 {
+    call.into()
 }
 
 /// The calls in a set that systemd has a name for, and whatever sets it contains. None where that cannot be found out, and the reason is
@@ -66,7 +72,7 @@ fn systemd_analyze(sets: &[&str]) -> Option<String> {
 }
 
 /// Names and numbers of all calls of this machine, from the headers of the C library.
-fn numbers() -> Option<Vec<(String, i64)>> {
+fn numbers() -> Option<Vec<(String, c_long)>> {
     let path = format!("/usr/include/{}-linux-gnu/asm/unistd_64.h", std::env::consts::ARCH);
     let Ok(header) = std::fs::read_to_string(path) else {
         super::skipped("needs the list of system calls, from the package linux-libc-dev");
