@@ -323,15 +323,17 @@ impl Tree {
             }
             (lookup.place.branch, lookup.guess) = (branch, guess);
         }
+        // to the page, which knows where its items are
+        for lookup in &mut *lookups {
+            lookup.place = self.place_in(pool, lookup.place.branch, &lookup.key, lookup.key.rank(), lookup.guess);
+        }
         // to the item, or one beside it
         for lookup in &mut *lookups {
-            let place = self.place_in(pool, lookup.place.branch, &lookup.key, lookup.key.rank(), lookup.guess);
-            let items = self.items(pool, place);
-            (lookup.place, lookup.guess) = (place, self.guess(place));
+            let items = self.items(pool, lookup.place);
+            lookup.guess = self.guess(lookup.place);
             if let Some(last) = items.len().checked_sub(1) {
-                for near in lookup.guess.saturating_sub(1)..=lookup.guess + 1 {
-                    prefetch(items[near.min(last)].key());
-                }
+                prefetch(items[lookup.guess.min(last)].key());
+                prefetch(items[(lookup.guess + 1).min(last)].key());
             }
         }
     }

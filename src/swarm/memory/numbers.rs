@@ -31,6 +31,15 @@ impl Numbers {
         }
     }
 
+    /// Adds all numbers below `end`, for which there is room.
+    pub(super) fn insert_all(&mut self, end: usize) {
+        for (index, word) in self.words.iter_mut().enumerate().take(end.div_ceil(64)) {
+            let bits = (end - index * 64).min(64);
+            *word |= u64::MAX >> (64 - bits);
+        }
+        self.from = 0;
+    }
+
     pub(super) fn remove(&mut self, number: usize) {
         if let Some(word) = self.words.get_mut(number / 64) {
             *word &= !(1 << (number % 64));
@@ -74,5 +83,19 @@ mod tests {
         assert_eq!(numbers.lowest(), Some(63));
         numbers.release(&mut budget);
         assert_eq!((numbers.lowest(), budget.held()), (None, 0));
+    }
+
+    #[test]
+    fn all_numbers_below_an_end_are_added_and_no_other() {
+        for end in [0, 1, 63, 64, 65, 128, 129] {
+            let (mut numbers, mut budget) = (Numbers::default(), Budget::default());
+            assert!(numbers.reserve(end, &mut budget));
+            numbers.insert_all(end);
+            for lowest in 0..end {
+                assert_eq!(numbers.lowest(), Some(lowest));
+                numbers.remove(lowest);
+            }
+            assert_eq!(numbers.lowest(), None);
+        }
     }
 }

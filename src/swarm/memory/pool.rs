@@ -1,7 +1,7 @@
 //! A pool: chunks of one size, each cut into slots of one of a few sizes.
 //!
 //! A slot is taken from the chunk with the lowest number, so that those with higher ones run empty; an empty chunk goes back to
-//! the system. Where too many chunks are sparse, the walk over all torrents moves what lives in the highest of them
+//! the system, but for one that is kept for the next that is needed: a swarm that grows empties and opens chunks by turns. Where too many chunks are sparse, the walk over all torrents moves what lives in the highest of them
 //! (`is_surplus`, `relocate`): the owner of a slot comes by anyway, so no slot needs to know its owner.
 
 use super::Budget;
@@ -40,6 +40,8 @@ pub(in crate::swarm) struct Pool<T> {
     chunks: Vec<Chunk>,
     /// Numbers of chunks that are not there.
     absent: Numbers,
+    /// The memory of a chunk that ran empty, for the next one.
+    spare: Vec<T>,
     classes: Vec<Class>,
     /// Items of a chunk.
     chunk_items: usize,
@@ -58,7 +60,15 @@ impl<T: Copy + Default> Pool<T> {
         };
         let classes = sizes.iter().map(class).collect();
         let scratch = Vec::with_capacity(scratch);
-        Self { items: Vec::new(), chunks: Vec::new(), absent: Numbers::default(), classes, chunk_items, scratch }
+        Self {
+            items: Vec::new(),
+            chunks: Vec::new(),
+            absent: Numbers::default(),
+            spare: Vec::new(),
+            classes,
+            chunk_items,
+            scratch,
+        }
     }
 
     /// Room to put items together in, empty. It comes back by [`Self::keep_scratch`].
@@ -142,19 +152,20 @@ impl<T: Copy + Default> Pool<T> {
         }
         let slots = self.classes[class].slots;
         let mut chunk = Chunk { class, ..Chunk::default() };
-        let mut items = Vec::new();
+        let mut items = std::mem::take(&mut self.spare);
+        let room = self.chunk_items.max(self.classes[class].items);
         let has_room = budget.grow(&mut self.items)
             && budget.grow(&mut self.chunks)
             && self.absent.reserve(number + 1, budget)
             && self.classes[class].open.reserve(number + 1, budget)
             && chunk.free.reserve(slots, budget)
-            && budget.reserve(&mut items, self.chunk_items.max(self.classes[class].items));
+            && budget.reserve(&mut items, room);
         if !has_room {
             chunk.free.release(budget);
             budget.release(items);
             return None;
         }
-        (0..slots).for_each(|index| chunk.free.insert(index));
+        chunk.free.insert_all(slots);
         self.absent.remove(number);
         if number == self.chunks.len() {
             self.items.push(Vec::new());
@@ -166,7 +177,7 @@ impl<T: Copy + Default> Pool<T> {
         Some(number)
     }
 
-    /// Gives a slot back. Its chunk leaves with the last one.
+    /// Gives a slot back. Its chunk leaves with the last one, or becomes the spare one.
     pub(in crate::swarm) fn give(&mut self, slot: Slot, budget: &mut Budget) {
         let number = Self::chunk_of(slot);
         let chunk = &mut self.chunks[number];
@@ -180,7 +191,13 @@ impl<T: Copy + Default> Pool<T> {
         }
         class.open.remove(number);
         chunk.free.release(budget);
-        budget.release(std::mem::take(&mut self.items[number]));
+        let mut items = std::mem::take(&mut self.items[number]);
+        if self.spare.capacity() == 0 {
+            items.clear();
+            self.spare = items;
+        } else {
+            budget.release(items);
+        }
         self.absent.insert(number);
     }
 
