@@ -14,7 +14,7 @@ mod index;
 mod memory;
 mod peers;
 mod random;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 mod tests;
 mod torrent;
 mod walk;
@@ -23,6 +23,8 @@ use crate::limits::{SWARM_CHUNK, SWARM_FILL, SWARM_PAGE, SWARM_PEER_PAGE, SWARM_
 pub use crate::types::{Counts, InfoHash};
 pub use endpoint::{Endpoint, PeerState};
 pub use random::Random;
+#[cfg(fuzzing)]
+pub use tests::model;
 pub use torrent::Torrent;
 pub use walk::{Cursor, PeerCursor};
 
@@ -174,7 +176,7 @@ impl<const N: usize> Swarms<N> {
     }
 
     /// Slots of torrents and of peers that are taken.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     fn slots_taken(&self) -> (usize, usize) {
         (self.entries.taken(), self.store.taken())
     }

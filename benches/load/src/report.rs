@@ -4,7 +4,7 @@ use crate::driver::{Cell, Measured, Sample};
 use crate::growth::Growth;
 use crate::histogram::Histogram;
 use crate::servers::Which;
-use crate::turns::Turns;
+use crate::growth::Turns;
 use std::fmt::Write;
 use std::time::Duration;
 

@@ -201,7 +201,7 @@ impl<T: Copy + Default> Pool<T> {
         self.absent.insert(number);
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(in crate::swarm) fn taken(&self) -> usize {
         self.classes.iter().map(|class| class.taken).sum()
     }

@@ -127,12 +127,12 @@ impl<const N: usize> Store<N> {
     }
 
     /// Whether all that is gone has left.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn is_settled(&self) -> bool {
         self.leaving.is_empty()
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn taken(&self) -> usize {
         self.pool.taken()
     }

@@ -1,15 +1,21 @@
 //! Tests of the whole: rule by rule, against a naive model, and of the fairness of choice.
 
+#[cfg(test)]
 mod choice;
-mod measurement;
-mod model;
+#[cfg(test)]
+mod histories;
+pub mod model;
+#[cfg(test)]
 mod rules;
+#[cfg(test)]
 mod walks;
 
 use super::{Endpoint, InfoHash, PeerState};
 
+#[cfg(test)]
 const LEECH: PeerState = PeerState { seeding: false, completed: false };
 const SEED: PeerState = PeerState { seeding: true, completed: false };
+#[cfg(test)]
 const DONE: PeerState = PeerState { seeding: true, completed: true };
 
 /// Mixes a number well, one to one.
@@ -28,6 +34,7 @@ pub(super) fn spread(n: u64) -> InfoHash {
 }
 
 /// An info hash that shares its first 8 bytes with all others of the kind.
+#[cfg(test)]
 fn same_prefix(n: u64) -> InfoHash {
     let mut bytes = [7; 20];
     bytes[12..].copy_from_slice(&mix(n).to_be_bytes());

@@ -1,10 +1,10 @@
-//! Random histories, played to the swarms and to the simplest thing that follows the same rules.
+//! The simplest thing that follows the rules of the swarms, and histories that are played to both. The unit tests draw histories at
+//! random, and a fuzz target makes them of its bytes.
 
 use super::super::{
     Announced, Counts, Cursor, Endpoint, InfoHash, PeerCursor, PeerState, PeerStatus, Random, Sizes, Swarms, Totals,
 };
-use super::{peer, same_prefix, spread};
-use proptest::prelude::*;
+use super::peer;
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Clone, Debug, PartialEq)]
@@ -147,47 +147,35 @@ fn all<const N: usize>(swarms: &Swarms<N>) -> Vec<(InfoHash, Counts, u32)> {
     found
 }
 
+/// One step of a history. Torrents and peers are numbers.
 #[derive(Clone, Debug)]
-enum Step {
+pub enum Step {
+    /// A peer announces: torrent, peer.
     Announce(u64, u32, PeerState),
+    /// So many peers announce, from this one on: torrent, first peer, how many.
     Burst(u64, u32, u32, PeerState),
+    /// A seeder announces to each of so many torrents: first torrent, how many.
     Many(u64, u64),
+    /// Torrents are prefetched: first torrent, how many.
     Prefetch(u64, u64),
+    /// A peer stops: torrent, peer.
     Stop(u64, u32),
+    /// So many peers stop: torrent, first peer, how many.
     StopMany(u64, u32, u32),
+    /// A torrent is scraped.
     Scrape(u64),
+    /// A torrent of a state file: torrent, how many minutes ago it was last used, downloads.
     Restore(u64, u32, u32),
+    /// The walk that expires goes on by so many steps.
     Expire(usize),
+    /// The walk that expires ends, and a whole one follows.
     ExpireAll,
+    /// So many minutes pass.
     Pass(u32),
+    /// The clock goes back by so many minutes.
     Back(u32),
+    /// The ceiling is so many bytes more than are held.
     Refuse(usize),
-}
-
-fn what() -> impl Strategy<Value = PeerState> {
-    (any::<bool>(), any::<bool>()).prop_map(|(seeding, completed)| PeerState { seeding, completed })
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let torrent = 0..6u64;
-    let peer = 0..900u32;
-    prop_oneof![
-        6 => (torrent.clone(), 0..8u32, what()).prop_map(|(t, p, w)| Step::Announce(t, p, w)),
-        6 => (torrent.clone(), peer.clone(), what()).prop_map(|(t, p, w)| Step::Announce(t, p, w)),
-        4 => (torrent.clone(), peer.clone(), 1..500u32, what()).prop_map(|(t, p, n, w)| Step::Burst(t, p, n, w)),
-        2 => (0..1000u64, 1..400u64).prop_map(|(t, n)| Step::Many(t, n)),
-        3 => (prop_oneof![torrent.clone(), 0..1000u64], 1..70u64).prop_map(|(t, n)| Step::Prefetch(t, n)),
-        3 => (torrent.clone(), 0..8u32).prop_map(|(t, p)| Step::Stop(t, p)),
-        2 => (torrent.clone(), peer, 1..700u32).prop_map(|(t, p, n)| Step::StopMany(t, p, n)),
-        3 => torrent.clone().prop_map(Step::Scrape),
-        2 => (torrent, 0..3000u32, 0..3u32).prop_map(|(t, m, d)| Step::Restore(t, m, d)),
-        3 => (1..40usize).prop_map(Step::Expire),
-        2 => Just(Step::ExpireAll),
-        6 => prop_oneof![1..4u32, 10..20u32].prop_map(Step::Pass),
-        3 => prop_oneof![43..48u32, 60..68u32, 127..130u32, 1439..1443u32, Just(1 << 20)].prop_map(Step::Pass),
-        1 => (1..100u32).prop_map(Step::Back),
-        2 => prop_oneof![0..3000usize, 0..60_000usize, Just(usize::MAX)].prop_map(Step::Refuse),
-    ]
 }
 
 fn check_choice<const N: usize>(
@@ -207,21 +195,22 @@ fn check_choice<const N: usize>(
         endpoint.address.copy_from_slice(&record[..N]);
         endpoint.port.copy_from_slice(&record[N..]);
         let seeding = model.peers[&endpoint].1;
-        assert!(seeding || !seeders_begin, "a leecher behind a seeder");
+        assert!(seeding || !seeders_begin, "a leecher after a seeder");
         seeders_begin |= seeding;
         assert!(chosen.insert(endpoint), "chosen twice");
     }
     assert!(out[bytes..].iter().all(|&byte| byte == 0xaa));
 }
 
-/// Sizes as they are, and such that pages fill, share their items and go, chunks fill and are given up, all the time.
-fn sizes() -> impl Strategy<Value = Sizes> {
-    let small = (0..6000usize, 7..12usize, 7..20usize, 4..40usize);
-    let small = small.prop_map(|(chunk, page, peer_page, array_max)| Sizes { chunk, page, peer_page, array_max });
-    prop_oneof![1 => Just(Sizes::default()), 3 => small]
+/// Plays a history where parts of the state have other sizes than usual: bytes of a chunk, torrents of a page, peers of a page, the most
+/// peers of an array. Panics where the state and the model differ.
+#[cfg(fuzzing)]
+pub fn play_small<const N: usize>(steps: &[Step], [chunk, page, peer_page, array_max]: [usize; 4]) {
+    play::<N>(steps, Sizes { chunk, page, peer_page, array_max }, super::spread);
 }
 
-fn play<const N: usize>(steps: &[Step], sizes: Sizes, name: fn(u64) -> InfoHash) {
+/// Plays a history to the swarms and to the model. Panics where they differ.
+pub(super) fn play<const N: usize>(steps: &[Step], sizes: Sizes, name: fn(u64) -> InfoHash) {
     let mut swarms = Swarms::<N>::with_sizes(sizes);
     let mut may_refuse = false;
     let mut model = Model::<N> { torrents: BTreeMap::new() };
@@ -315,23 +304,4 @@ fn empty<const N: usize>(mut swarms: Swarms<N>, now: u32) {
     assert_eq!(swarms.totals(), Totals::default());
     assert!(swarms.store.is_settled());
     assert_eq!(swarms.slots_taken(), (1, 0));
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn any_history_of_ipv4_swarms_follows_the_rules(steps in prop::collection::vec(step(), 1..60), sizes in sizes()) {
-        play::<4>(&steps, sizes, spread);
-    }
-
-    #[test]
-    fn any_history_of_ipv6_swarms_follows_the_rules(steps in prop::collection::vec(step(), 1..60), sizes in sizes()) {
-        play::<16>(&steps, sizes, spread);
-    }
-
-    #[test]
-    fn any_history_of_torrents_with_chosen_names_follows_the_rules(steps in prop::collection::vec(step(), 1..60), sizes in sizes()) {
-        play::<4>(&steps, sizes, same_prefix);
-    }
 }

@@ -1,0 +1,43 @@
+//! Arbitrary histories of the state, compared step by step with the naive model of its unit tests.
+//!
+//! The first byte chooses how large the parts of the state are: pages then fill and chunks are given up all the time. A step is a byte
+//! for its kind and some for its numbers.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use opentracker::swarm::PeerState;
+use opentracker::swarm::model::{Step, play_small};
+use opentracker_fuzz::Bytes;
+
+/// Steps that are played at most: more take long and find nothing new.
+const STEPS: usize = 60;
+
+fuzz_target!(|data: &[u8]| {
+    let mut bytes = Bytes(data);
+    let Some(choice) = bytes.byte().map(usize::from) else { return };
+    let sizes = [(choice % 24) * 256, 7 + choice % 5, 7 + choice % 13, 4 + choice % 36];
+    let steps: Vec<_> = std::iter::from_fn(|| step(&mut bytes)).take(STEPS).collect();
+    if choice < 128 { play_small::<4>(&steps, sizes) } else { play_small::<16>(&steps, sizes) }
+});
+
+fn step(bytes: &mut Bytes<'_>) -> Option<Step> {
+    let kind = bytes.byte()?;
+    let mut number = |below: u32| Some((u32::from(bytes.byte()?) << 8 | u32::from(bytes.byte()?)) % below);
+    let what = PeerState { seeding: kind & 0x40 != 0, completed: kind & 0x80 != 0 };
+    Some(match kind % 13 {
+        0 => Step::Announce(number(6)?.into(), number(8)?, what),
+        1 => Step::Announce(number(6)?.into(), number(900)?, what),
+        2 => Step::Burst(number(6)?.into(), number(900)?, number(500)?, what),
+        3 => Step::Many(number(1000)?.into(), number(400)?.into()),
+        4 => Step::Prefetch(number(1000)?.into(), number(70)?.into()),
+        5 => Step::Stop(number(6)?.into(), number(900)?),
+        6 => Step::StopMany(number(6)?.into(), number(900)?, number(700)?),
+        7 => Step::Scrape(number(6)?.into()),
+        8 => Step::Restore(number(6)?.into(), number(3000)?, number(3)?),
+        9 => Step::Expire(1 + number(39)? as usize),
+        10 => Step::ExpireAll,
+        11 if kind & 0x40 != 0 => Step::Back(number(100)?),
+        11 => Step::Pass(number(1500)?),
+        _ => Step::Refuse(number(60_000)? as usize),
+    })
+}
