@@ -290,7 +290,7 @@ fn after_a_quarter_of_an_hour_it_is_given_up() {
 }
 
 #[test]
-fn readers_that_never_read_hold_up_nobody() {
+fn readers_that_never_read_delay_no_other() {
     let Some(tracker) = with_torrents(MANY) else { return };
     let before = resident(&tracker);
     // each time from other addresses: some builds grant an address one full scrape in five minutes
@@ -298,11 +298,10 @@ fn readers_that_never_read_hold_up_nobody() {
         // four each from some addresses, and one each from forty
         let stuck: Vec<_> = (0..16).map(|n| ask_and_dawdle(&tracker, first + n / 4, request)).collect();
         let more: Vec<_> = (first + 10..first + 50).map(|last| ask_and_dawdle(&tracker, last, request)).collect();
-        let start = Instant::now();
+        // long before those who do not read are given up
         let reply = ask(&tracker, first + 60, SCRAPE_10).read_all(SOON);
         let (end, length) = (reply.end, reply.body().len());
         assert_eq!((end, length), (End::Closed, scrape_of(0..MANY).len()));
-        assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
         tracker.udp().announce(&Announce::new(name(1), 1));
         let grown = resident(&tracker).saturating_sub(before);
         assert!(grown < 80 << 10, "{grown} kilobytes more");

@@ -19,6 +19,7 @@ mod memory;
 mod operators;
 mod process;
 mod signals;
+mod syslog;
 mod terminal;
 mod time;
 mod wall_clock;

@@ -4,8 +4,7 @@
 use crate::harness::proc::status_numbers;
 use crate::harness::udp::{Announce, Client, header};
 use crate::harness::{
-    self, Build, SOON, Starter, Tracker, clock_or_skip, eventually, hash, ipv4_or_skip, percent, proc, root_or_skip,
-    skipped,
+    self, Build, SOON, Starter, Tracker, clock_or_skip, eventually, hash, percent, proc, root_or_skip, skipped,
 };
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -22,13 +21,13 @@ const LINE: &str = "Warning: Memory is short: new peers are answered, but not st
 /// The kinds of limits that a process has, as `prlimit` names them, and what `/proc/PID/status` calls that which is limited.
 const LIMITS: [(&str, &str); 2] = [("--as", "VmSize"), ("--data", "VmData")];
 
-/// Whether torrents that nobody put on a list are served here, over IPv4, as these tests need it.
+/// Whether torrents that are on no list are served here. If not, says so.
 fn any_torrent_or_skip() -> bool {
     if Build::under_test().has("accesslist-white") {
         harness::for_another_build("needs torrents that are on no list");
         return false;
     }
-    ipv4_or_skip()
+    true
 }
 
 /// Announces a leecher for each of these torrents, answered or not; waits until all have been looked at.

@@ -1,14 +1,10 @@
 //! Signals that end the tracker: while it serves, while it starts, and as process 1 of a container.
 
-use crate::harness::{self, Build, Starter, Tracker, eventually, proc};
+use crate::harness::{self, AT_ONCE, Build, Starter, Tracker, eventually, proc};
 use rustix::process::{Pid, Signal};
 use std::ffi::CString;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
-use std::time::Duration;
-
-/// How soon a tracker must be gone when it is told to.
-const AT_ONCE: Duration = Duration::from_secs(2);
 
 /// The signals that end a tracker.
 const ENDING: [Signal; 2] = [Signal::INT, Signal::TERM];

@@ -2,16 +2,12 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::time::Duration;
 
 use rustix::process::Signal;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, OutputModes, tcgetattr, tcsetattr};
 
-use crate::harness::{self, Build, SOON, Starter, Tracker, eventually, hash};
-
-/// How soon a tracker must be gone when it is told to.
-const AT_ONCE: Duration = Duration::from_secs(2);
+use crate::harness::{self, AT_ONCE, Build, SOON, Starter, Tracker, eventually, hash};
 
 /// A terminal whose other side the test has.
 struct Terminal {

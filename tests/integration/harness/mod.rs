@@ -6,6 +6,7 @@
 pub mod bencode;
 pub mod build;
 pub mod canonical;
+pub mod cluster;
 pub mod draw;
 pub mod http;
 pub mod network;
@@ -13,20 +14,26 @@ pub mod proc;
 pub mod script;
 pub mod seccomp;
 pub mod skip;
+pub mod starter;
 pub mod tracker;
 pub mod udp;
 
+use regex::bytes::Regex;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 pub use build::Build;
 pub use skip::{built_with, clock_or_skip, for_another_build, ipv4_or_skip, root_or_skip, skipped};
-pub use tracker::{Starter, Tracker};
+pub use starter::Starter;
+pub use tracker::Tracker;
 
 /// How long a test waits for something that should happen soon before it gives up.
 pub const SOON: Duration = Duration::from_secs(30);
 
-/// How long a test listens before it believes that nothing is coming.
+/// How soon a tracker must end after a signal: sooner than by any of its own deadlines, and late enough for a busy machine.
+pub const AT_ONCE: Duration = Duration::from_secs(5);
+
+/// How long a test listens before it concludes that nothing is coming.
 pub const SILENCE: Duration = Duration::from_millis(400);
 
 /// Asks until the answer is there, at most `limit` long.
@@ -67,6 +74,15 @@ pub fn splitmix(state: &mut u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
+}
+
+/// The numbers that a pattern captures of text that it matches whole; panics where it does not.
+#[track_caller]
+pub fn matches(page: &[u8], pattern: &str) -> Vec<u64> {
+    let regex = Regex::new(&format!(r"\A{pattern}\z")).expect("a pattern");
+    let found = regex.captures(page).unwrap_or_else(|| panic!("{pattern} in {}", page.escape_ascii()));
+    let numbers = found.iter().skip(1).flatten().map(|group| std::str::from_utf8(group.as_bytes()).expect("digits"));
+    numbers.map(|digits| digits.parse().expect("a number")).collect()
 }
 
 /// Bytes in lower-case hexadecimal.

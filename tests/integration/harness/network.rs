@@ -14,7 +14,7 @@ pub fn address(node: usize) -> Ipv4Addr {
     Ipv4Addr::new(10, 77, 0, node as u8 + 1)
 }
 
-/// A network: a namespace for each node, tied together by a bridge in one more. It is removed when the value goes.
+/// A network: a namespace for each node, tied together by a bridge in one more. It is removed when the value is dropped.
 #[derive(Debug)]
 pub struct Network {
     prefix: String,
@@ -23,7 +23,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// A network of so many nodes, or `None` where none can be made, and the reason is said.
+    /// A network of so many nodes, or `None` where none can be made, which is noted as skipped.
     pub fn new(nodes: usize) -> Option<Network> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         if !super::root_or_skip() {
@@ -41,20 +41,22 @@ impl Network {
         Some(network)
     }
 
-    /// Waits until every node hears every other one: the system opens links some time after it is told to, and drops what comes before.
+    /// Waits until every node receives from every other one: the system opens links some time after the call, and drops what comes before.
     fn wait_until_open(&self) {
-        /// All nodes of a network (RFC 1112), and a port that nobody else uses.
+        /// All nodes of a network (RFC 1112), and a port that is not used otherwise.
         const PROBE: (Ipv4Addr, u16) = (Ipv4Addr::new(224, 0, 0, 1), 9);
         let socket = |node, at| self.inside(node, || UdpSocket::bind(at).expect("a socket"));
-        let ears: Vec<_> = (0..self.nodes).map(|node| socket(node, (Ipv4Addr::UNSPECIFIED, PROBE.1))).collect();
+        let receivers: Vec<_> = (0..self.nodes).map(|node| socket(node, (Ipv4Addr::UNSPECIFIED, PROBE.1))).collect();
         for node in 0..self.nodes {
-            let mouth = socket(node, (address(node), 0));
-            mouth.set_multicast_loop_v4(false).expect("no echo");
-            for ear in ears.iter().enumerate().filter_map(|(other, ear)| (other != node).then_some(ear)) {
-                ear.set_read_timeout(Some(Duration::from_millis(10))).expect("a timeout");
-                super::eventually("a node hears another", || {
-                    let _ = mouth.send_to(b"probe", PROBE);
-                    ear.recv_from(&mut [0; 8]).is_ok_and(|(_, from)| from.ip() == address(node))
+            let sender = socket(node, (address(node), 0));
+            sender.set_multicast_loop_v4(false).expect("no echo");
+            for receiver in
+                receivers.iter().enumerate().filter_map(|(other, receiver)| (other != node).then_some(receiver))
+            {
+                receiver.set_read_timeout(Some(Duration::from_millis(10))).expect("a timeout");
+                super::eventually("a node receives from another", || {
+                    let _ = sender.send_to(b"probe", PROBE);
+                    receiver.recv_from(&mut [0; 8]).is_ok_and(|(_, from)| from.ip() == address(node))
                 });
             }
         }

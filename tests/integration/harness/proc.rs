@@ -38,6 +38,18 @@ pub fn processor_time(pid: u32) -> Duration {
     Duration::from_secs_f64(ticks as f64 / TICKS)
 }
 
+/// Waits until the process does next to nothing for a while; panics where it never does.
+#[track_caller]
+pub fn becomes_idle(pid: u32) {
+    /// Long enough that a process that spins gets a share of a busy machine.
+    const PERIOD: Duration = Duration::from_secs(1);
+    super::eventually("the tracker is idle", || {
+        let before = processor_time(pid);
+        std::thread::sleep(PERIOD);
+        processor_time(pid) - before < PERIOD / 20
+    });
+}
+
 /// The numbers after a name in /proc/PID/status: `Uid`, `Gid`, `Groups`.
 pub fn status_numbers(pid: u32, name: &str) -> Vec<u32> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the tracker's status");
