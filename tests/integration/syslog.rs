@@ -38,7 +38,7 @@ fn completed_downloads_go_to_the_system_log() {
     udp.announce(&Announce { left: 0, event: 1, ..Announce::new(hash(1), 1) });
     udp.announce(&Announce { left: 0, event: 1, ..Announce::new(hash(1), 1) });
     let query = format!("info_hash={}&peer_id=-CC0001-abcdefghijkl&port=5&left=0&event=completed", percent(&hash(2)));
-    tracker.get(&format!("/announce?{query}"));
+    tracker.get_from([127, 0, 0, 1], &format!("/announce?{query}"));
     let line = || {
         let mut buffer = [0; 1000];
         let length = log.recv(&mut buffer).expect("a line");
