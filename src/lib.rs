@@ -1,6 +1,6 @@
 //! opentracker: a BitTorrent tracker, a drop-in replacement of the C program of the same name.
 //!
-//! The map of the house. Imports run one way, from top to bottom (`tests/integration/layout.rs` checks that):
+//! The modules, here called rooms. Imports run one way, from top to bottom (`tests/integration/layout.rs` checks that):
 //!
 //! | room | what it is |
 //! |---|---|
@@ -29,18 +29,46 @@
 //!
 //! # Words
 //!
-//! Those of the BitTorrent specifications (announce, scrape, info hash, swarm, seeder, leecher, numwant), of Unix, and a few of ours:
+//! The words of the BitTorrent specifications (announce, scrape, info hash, swarm, seeder, leecher, numwant) and of Unix have their usual
+//! meaning. These are special:
+//!
+//! The loop and its work
 //!
 //! - *turn*: one pass of the event loop. Each part of it is bounded, by a constant in [`limits`].
 //! - *slice*, *step*: the bounded part of a longer work that is done in one turn.
-//! - *minute*: ages of peers and torrents are counted in whole minutes since the epoch.
+//! - *walk*: a pass over all torrents or peers in order, in slices. Torrents may come and go between the slices.
+//! - *coalesce*: to let requests gather for a moment and answer them together. The *beat* is the time from one look at the sockets to
+//!   the next.
+//! - *batch*: datagrams that are received, or sent, with one system call.
+//! - *worker*: a thread that receives and sends batches for a UDP socket.
+//! - *waker*: a descriptor by which another thread wakes the loop.
+//! - *budget*: the bytes that all long answers may take together. A request for which there is no room waits.
+//! - *piece*: a part of a long answer, of at most [`limits::ANSWER_PIECE`] bytes. The *window* is how far an answer is built ahead of
+//!   its receiver.
+//! - *name* of a connection: its slot in the table and the slot's generation, so that the name of a closed connection fits no other.
+//! - *fault*: an error of a system call that may last. It is reported once in a while, and what fails pauses.
+//!
+//! The state
+//!
+//! - *minute*: ages of peers and torrents are whole minutes on the steady clock.
+//! - *page*: of a swarm, a block of memory with torrents or peers; of the statistics, what one `mode=` shows.
+//! - *rank*: the number by which torrents and peers are ordered; it is spread evenly, so a search can guess a place.
+//! - *inline*, *array*, *paged*: the three forms of a swarm's peers, from small to large.
+//! - *run*: neighbouring peers of a large swarm that are drawn for a reply together.
+//! - *chunk*, *pool*, *slot*: the state's memory comes from the system in chunks; a pool divides them into slots of few sizes.
+//! - *ceiling*: the bytes that the state may hold. At the ceiling new peers are answered but not stored.
+//! - *expire*: to remove peers and torrents that are too old.
+//!
+//! Rules
+//!
 //! - *blessed*: an address or network that the operator allows more than others (as the original names it).
 //! - *directive*: one thing that the operator asked for, on the command line or in a config file.
 //! - *refusal*: why an HTTP request is answered with an error.
-//! - *page*: of the statistics, what one `mode=` shows; of a swarm, a block of memory with torrents or peers.
-//! - *ceiling*: the bytes that the state may hold. At the ceiling new peers are answered but not stored.
-//! - *live sync*: the trackers of a cluster report their peers to each other. The *outbox* holds what waits to be sent.
+//! - *storable*: an address of a family that this build has peers of.
+//! - *live sync*: the trackers of a cluster report their peers to each other. A report is a *record*; the *outbox* holds records that
+//!   wait to be sent.
 //! - *woodpecker*: a network whose peers announce too often (as the original names it).
+//! - *modest*: asking for full scrapes no more often than allowed (as the original names it).
 
 pub mod access;
 pub mod address;

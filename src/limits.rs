@@ -21,27 +21,27 @@ pub const TORRENT_TIMEOUT_MINUTES: u32 = 24 * 60;
 /// Time between the starts of two walks over all torrents, in which peers and torrents leave (as the original).
 pub const WALK_INTERVAL: Duration = Duration::from_secs(120);
 
-/// Torrents of a page. With so many it takes a cache miss or two to search, and its part of the tree little beside it.
+/// Torrents of a page. Searching a page of this size takes a cache miss or two, and the tree above the pages stays small.
 pub const SWARM_PAGE: usize = 20;
 
 /// Peers of a page of a large swarm.
 pub const SWARM_PEER_PAGE: usize = 128;
 
-/// Peers that there is room for in the slots of the pool: each size a tenth more than the one before, so that arrays waste little
-/// while they grow. A page of peers is one of these, and the last one is the longest array.
+/// Sizes of the slots for peers, in peers. Each is about a tenth larger than the one before, so that arrays waste little while they
+/// grow. A page of peers is one of these. The last one is the longest array.
 pub const SWARM_ARRAY_SIZES: [usize; 42] = [
     2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 18, 20, 22, 24, 26, 29, 32, 35, 38, 42, 46, 50, 55, 60, 66, 72, 79,
     86, 94, 103, 115, 128, 142, 160, 180, 202, 228, 256,
 ];
 
-/// Neighbouring pages that share what lives in them.
+/// Neighbouring pages that share their items before another page is added or removed.
 pub const SWARM_WINDOW: usize = 6;
 
-/// How full neighbouring pages of torrents are on average when another one is put between them, and how full they would be at most
-/// after one of them is taken away, both in percent.
+/// Two percentages for pages of torrents. A page is added between neighbours when these are fuller on average than the first. One is
+/// removed if the others are then not fuller than the second.
 pub const SWARM_FILL: (usize, usize) = (90, 85);
 
-/// The same of pages of peers: these have more items, so a smaller share of them is room enough.
+/// The same for pages of peers. These have more items, so a smaller share of free places is enough.
 pub const SWARM_PEER_FILL: (usize, usize) = (98, 94);
 
 /// Bytes of the chunks that the pages of the state live in, together with the header that an allocator puts before a mapping. It is
@@ -51,21 +51,21 @@ pub const SWARM_CHUNK: usize = (256 << 10) - 64;
 /// Time between two steps of such a walk, so that it takes a small share of the processor.
 pub const WALK_PACE: Duration = Duration::from_millis(4);
 
-/// Torrents and pages of peers cleaned in one step of such a walk: half a millisecond where all of them leave, and ten million in
-/// forty seconds.
+/// Torrents and pages of peers cleaned in one step of such a walk. A step takes half a millisecond if all of them expire, a walk over
+/// ten million torrents forty seconds.
 pub const WALK_SLICE: usize = 1000;
 
-/// Bytes of a line of a state file that are looked at; it has some 60.
+/// Bytes of a line of a state file that are read; a line has some 60.
 pub const STATE_LINE_MAX: u64 = 1024;
 
-/// Bytes of the memory that there is in all which the state leaves to everything else, where a limit is in sight: answers, connections, lists,
-/// threads. Where that would be more than half of it, half is left.
+/// Bytes that the state leaves to everything else (answers, connections, lists, threads) where memory has a limit. At most half of the
+/// memory is left.
 pub const MEMORY_BESIDE: u64 = 128 << 20;
 
-/// Bytes set aside that go back to the system where it refuses memory to the state, so that everything else finds some.
+/// Bytes held in reserve. They are freed when the system refuses memory to the state, so that everything else finds some.
 pub const MEMORY_RESERVE: usize = 4 << 20;
 
-/// For how long nothing more is said of memory that is short.
+/// Time between two lines on stderr that say that memory is short.
 pub const MEMORY_SILENCE: Duration = Duration::from_secs(600);
 
 // ---- announces --------------------------------------------------------------------------------------------------
@@ -99,37 +99,38 @@ pub const REQUEST_MAX: usize = 8192;
 /// How long a connection may take to send its request (as the original).
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long a receiver may take to fetch its answer (as the original for long answers).
+/// How long a client may take to receive its answer (as the original for long answers).
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
-/// Bytes of a request that was too long that are read and thrown away before its connection is closed, so that the client gets to
-/// read the answer.
+/// After a request that is too long, so many further bytes are read and discarded before the connection is closed. Otherwise the client
+/// might not receive the answer.
 pub const LINGER_MAX: usize = 1 << 20;
 
-/// How long a client is given to read such an answer and to close.
+/// How long such a client may take to receive the answer and to close.
 pub const LINGER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Connections that wait for something at a time, unless the operator names another number. The system keeps some 4 KiB for each, so that is some
-/// 128 MiB of its memory; the original has as many as there are descriptors. Most requests are answered without a wait and don't count.
+/// Connections that may wait at a time, by default. The system needs some 4 KiB for each, some 128 MiB in all. The original has as many
+/// as there are descriptors. Most requests are answered without a wait and do not count.
 pub const CONNECTIONS_MAX: usize = 32_768;
 
-/// Bytes of unfinished requests and of short answers not taken that waiting connections hold together,
+/// Bytes that all waiting connections may hold together: unfinished requests, short answers that are not taken yet, and
+/// [`CONNECTION_BYTES`] for each.
 pub const CONNECTION_BYTES_MAX: usize = 32 << 20;
 
-/// where each counts for so many more: its place in the tables.
+/// Bytes that a waiting connection takes in the tables.
 pub const CONNECTION_BYTES: usize = 512;
 
 /// Connections accepted from one listening socket in one turn of the loop.
 pub const ACCEPTS_A_TURN: usize = 64;
 
-/// How long accepting pauses when it fails, unless one of ours is closed before, which frees a descriptor.
+/// How long accepting pauses when it fails. It goes on earlier if a connection is closed, which frees a descriptor.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
 /// Time after a line on stderr about an error before the next line about it.
 pub const FAULT_SILENCE: Duration = Duration::from_secs(60);
 
-/// Requests that one connection is answered in one turn, where clients send more before they have read the answer. As many
-/// connections as there are events in a turn may do so.
+/// Requests of one connection that are answered in one turn, where clients send several without waiting for answers. In a turn at most
+/// [`EVENTS_A_TURN`] connections do so.
 pub const REQUESTS_A_TURN: usize = 4;
 
 // ---- UDP --------------------------------------------------------------------------------------------------------
@@ -138,18 +139,18 @@ pub const REQUESTS_A_TURN: usize = 4;
 /// millisecond then, scrapes of 70 hashes twice that.
 pub const UDP_BATCH: usize = 64;
 
-/// Bytes of a datagram that are looked at: more than the longest request has, and no power of two, so that the
-/// datagrams of a batch do not all compete for the same places of the processor's cache.
+/// Bytes of a datagram that are received: more than the longest request has. It is no power of two, so that the datagrams of a batch do
+/// not all compete for the same lines of the processor's cache.
 pub const UDP_REQUEST_MAX: usize = 1600;
 
-/// Bytes of receive buffer asked for each UDP socket: over 8,000 announces, which take 768 bytes of it each. The original keeps the system's default,
-/// which overflows at some 250.
+/// Bytes of the receive buffer of each UDP socket: over 8,000 announces, which take 768 bytes each. The original keeps the system's
+/// default, which overflows at some 250.
 pub const UDP_RECEIVE_BUFFER: usize = 8 << 20;
 
 /// How long receiving from a UDP socket pauses when it fails.
 pub const UDP_PAUSE: Duration = Duration::from_millis(100);
 
-/// Workers for one UDP socket at most; more are not started, however many are asked for.
+/// The most workers that are started for one UDP socket.
 pub const UDP_WORKERS_MAX: u32 = 64;
 
 /// Bytes of stack of a helper thread.
@@ -157,19 +158,19 @@ pub const WORKER_STACK: usize = 256 << 10;
 
 // ---- coalescing -------------------------------------------------------------------------------------------------
 
-/// Requests a second from which on the loop, or the workers of a socket, let them coalesce, unless the operator names another number. A
-/// connection counts as one, and each time that it has something to read. Below it the sleep costs more than the wake-ups that it saves.
+/// Requests a second from which on the loop, or the workers of a socket, coalesce them, by default. A connection counts as a request,
+/// and so does each time that it can be read. Below this rate the sleep costs more than the wake-ups that it saves.
 pub const COALESCE_RATE: u32 = 12_000;
 
-/// How long after one look at the sockets comes the next, then: a batch for a socket at 120,000 requests a second. What was not drained, or
-/// takes longer to answer, is looked at without a wait.
+/// The time between two looks at the sockets while requests are coalesced. At 120,000 requests a second a socket has a batch then. There
+/// is no wait if a socket was not drained, or if answering took longer.
 pub const COALESCE_BEAT: Duration = Duration::from_micros(400);
 
-/// The shortest rest of a beat that is slept. A turn that has worked for longer has served many requests for one wake-up already: the sleep would save
-/// little, and hold back clients whose requests take long.
+/// The shortest rest of a beat that the loop sleeps. A turn that leaves less has answered many requests for one wake-up already: the
+/// sleep would save little, and delay clients whose requests take long.
 pub const COALESCE_SLEEP_MIN: Duration = Duration::from_micros(240);
 
-/// Over how long the rate is measured: 240 requests at least, so that chance has no part in it.
+/// The time over which the rate is measured: it covers 240 requests or more, so that chance hardly matters.
 pub const COALESCE_WINDOW: Duration = Duration::from_millis(20);
 
 // ---- live sync --------------------------------------------------------------------------------------------------
@@ -186,7 +187,7 @@ pub const LIVESYNC_RENEWAL_MINUTES: u32 = 10;
 /// Time to live of packets to the other trackers: they pass no router (as the original).
 pub const LIVESYNC_TTL: u32 = 1;
 
-/// Most full packets that wait while the system takes none; further records are dropped. A turn makes far fewer.
+/// Most full packets that wait while the system takes none; further records are dropped. A turn yields far fewer.
 pub const LIVESYNC_BACKLOG: usize = 256;
 
 /// Time until such packets are sent again.
@@ -209,7 +210,7 @@ pub const BLESSINGS_MAX: usize = 64;
 /// Most bytes of an access list file; a larger one is not read. That is room for a hundred million torrents.
 pub const ACCESS_LIST_FILE_MAX: u64 = 4 << 30;
 
-/// About how many info hashes share an entry of an access list's index, which then takes a quarter of a byte for each.
+/// About how many info hashes share an entry of an access list's index. The index then takes a quarter of a byte for each.
 pub const ACCESS_LIST_SHARE: usize = 16;
 
 /// Info hashes of an access list whose memory is freed in one step: 64 KiB.
@@ -228,8 +229,8 @@ pub const EVENTS_A_TURN: usize = 64;
 /// Networks in each table of the busiest ones (as the original).
 pub const NETWORKS_LISTED: usize = 128;
 
-/// Networks that one pass over all peers counts for that table, some 20 bytes each. Where there are more, another pass counts the
-/// others.
+/// Networks that one pass over all peers counts for that table, some 20 bytes each. If there are more, another pass counts the next
+/// ones.
 pub const NETWORKS_COUNTED: usize = 1 << 19;
 
 /// Most networks that are counted as woodpeckers; further ones are ignored until some expire.
@@ -243,49 +244,50 @@ pub const WOODPECKER_HALVING: Duration = Duration::from_secs(120);
 
 // ---- long answers -----------------------------------------------------------------------------------------------
 
-/// Bytes of an answer that is made whole, so that its head can say its length; a longer one is streamed.
+/// Bytes up to which an answer is built whole, so that its head can have its length. A longer one is streamed.
 pub const ANSWER_WHOLE_MAX: usize = 16 << 20;
 
-/// Bytes of all answers in the making or on their way together. Where there is no room a request for one more waits.
+/// Bytes of all long answers together, from their first slice until the client has them. A request for which there is no room waits.
 pub const ANSWERS_BUDGET: usize = 64 << 20;
 
-/// Bytes of these that answers to one address have at most. The other half is room for one that is made whole, whatever the address does.
+/// Bytes that the answers to one address may have of these. The other half has room for an answer that is built whole, whatever the
+/// address does.
 pub const ANSWERS_SHARE: usize = ANSWERS_BUDGET / 2;
 
-/// How long a receiver may take nothing of its answer while others wait for room.
+/// How long a client may receive nothing of its answer while others wait for room.
 pub const ANSWER_STALL: Duration = Duration::from_secs(60);
 
-/// Bytes of the pieces that long answers are made in.
+/// Bytes of the pieces that long answers are built of.
 pub const ANSWER_PIECE: usize = 64 << 10;
 
 /// Bytes that one slice of a page has at most; it has some 13 kilobytes.
 pub const ANSWER_SLICE_MAX: usize = 16 << 10;
 
-/// Bytes up to which an answer is small: the budget has always room for some of these.
+/// Bytes up to which an answer is small. The budget always has room for some of these.
 pub const ANSWER_SMALL: usize = 1 << 20;
 
 /// Bytes of the budget that are kept for small answers.
 pub const ANSWERS_KEPT: usize = 8 << 20;
 
-/// Bytes of a streamed answer that are made ahead of the receiver.
+/// Bytes of a streamed answer that are built ahead of the receiver.
 pub const ANSWER_WINDOW: usize = 512 << 10;
 
-/// Torrents, peers or networks looked at before the time is looked at: some tens of microseconds.
+/// Torrents, peers or networks that are walked before the time is checked: some tens of microseconds.
 pub const ANSWER_STEP: usize = 128;
 
-/// Time in one turn of the loop for making and sending long answers. Announces wait that much longer.
+/// Time in one turn of the loop for building and sending long answers. Announces wait that much longer.
 pub const ANSWERS_TURN: Duration = Duration::from_micros(150);
 
-/// Pieces of answers that are given up which are freed in one turn.
+/// Pieces of cancelled answers that are freed in one turn.
 pub const DISCARD_STEP: usize = 8;
 
-/// Level of compression: the next ones take two and four times as long for a tenth less.
+/// Level of compression. The next ones take two and four times as long and save a tenth.
 pub const GZIP_LEVEL: u32 = 1;
 
-/// Bytes that the compression of one answer takes beside the answer.
+/// Bytes that the compression of one answer takes besides the answer.
 pub const GZIP_MEMORY: usize = 512 << 10;
 
-/// Pieces that wait for the compressing thread, or come back from it.
+/// Pieces that may wait for the compressing thread, and as many that may wait for the loop.
 pub const GZIP_QUEUE: usize = 128;
 
 /// Time between two full scrapes of an address with `modest-fullscrapes` (as the original).

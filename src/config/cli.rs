@@ -1,7 +1,7 @@
 //! The command line, read as GNU getopt reads it: word by word, letters of a word one at a time. Words that are no options are
 //! skipped, and nothing is read before the caller asks for it.
 //!
-//! [`OPTIONS`] has a line for each option. The crate getopts knows from it which options there are and which take a value. It cannot
+//! `OPTIONS` has a line for each option. The crate getopts knows from it which options there are and which take a value. It cannot
 //! iterate: it reads a whole line at once, in UTF-8, and keeps no order between options.
 
 use std::ffi::{OsStr, OsString};

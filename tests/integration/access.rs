@@ -97,9 +97,9 @@ fn what_is_no_list_leaves_the_one_in_force() {
     std::fs::remove_file(&path).expect("no file");
     for (spoil, warning) in faults {
         spoil();
-        let said = tracker.stderr().matches(warning).count();
+        let before = tracker.stderr().matches(warning).count();
         tracker.signal(Signal::HUP);
-        eventually(warning, || tracker.stderr().matches(warning).count() > said);
+        eventually(warning, || tracker.stderr().matches(warning).count() > before);
         assert_eq!(served(&tracker, hash(1)), white, "{warning}");
         assert_eq!(served(&tracker, hash(2)), !white, "{warning}");
     }
@@ -284,7 +284,7 @@ fn the_address_that_a_proxy_names() {
     let inside = "&%0d%0aX-Forwarded-For:%2010.6.6.6%0d%0a=1";
     assert_eq!(peers(&announce(to, 20, inside, "")), [peer("127.0.0.1", 7)]);
     assert_eq!(peers(&announce(to, 21, inside, "X-Forwarded-For: 10.1.2.3\r\n")), [peer("10.1.2.3", 7)]);
-    // nobody else is believed
+    // no other address is believed
     let target = format!("/announce?info_hash={}&port=7", percent(&hash(22)));
     let request = format!("GET {target} HTTP/1.1\r\nX-Forwarded-For: 10.1.2.3\r\n\r\n");
     let reply = ask(to, [127, 0, 0, 4].into(), request.as_bytes());

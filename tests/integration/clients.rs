@@ -130,7 +130,7 @@ fn listens(tracker: &Tracker) -> bool {
     table.contains(":1B58 ") && proc::descriptors(tracker.pid()) > 3
 }
 
-/// A program's path, or `None`, and it is said.
+/// A program's path, or `None`, and the reason is noted.
 fn installed(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).map(|directory| directory.join(program)).find(|file| file.exists());
@@ -213,11 +213,11 @@ impl Place {
             let whole = std::fs::metadata(&file).is_ok_and(|meta| meta.len() == SIZE as u64);
             (whole && std::fs::read(&file).is_ok_and(|bytes| bytes == data)).then_some(())
         });
-        assert!(here.is_some(), "the file did not arrive within {EXCHANGE:?}; the client says:\n{}", leecher.said());
+        assert!(here.is_some(), "the file did not arrive within {EXCHANGE:?}; the client wrote:\n{}", leecher.output());
     }
 }
 
-/// A running client. It is killed when the value goes.
+/// A running client. It is killed when the value is dropped.
 struct Client {
     child: Child,
     log: PathBuf,
@@ -235,7 +235,7 @@ impl Client {
         Self { child: command.spawn().expect("the client"), log }
     }
 
-    fn said(&self) -> String {
+    fn output(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 }

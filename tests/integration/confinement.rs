@@ -133,7 +133,7 @@ fn all_calls_that_are_new_or_optional_may_be_refused_together() {
 
 #[test]
 fn without_any_thread_the_loop_does_everything() {
-    // the limit does not count for root, so the tracker is started as somebody else, who has no other processes
+    // the limit does not count for root, so the tracker is started as another user, which has no other processes
     if !harness::root_or_skip() {
         return;
     }

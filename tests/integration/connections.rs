@@ -18,7 +18,7 @@ fn tracker_with(count: u64) -> Tracker {
     tracker
 }
 
-/// Whether the tests can ask for full scrapes. If not, says so.
+/// Whether the tests can ask for full scrapes. If not, notes why.
 fn full_scrapes_or_skip() -> bool {
     let build = Build::under_test();
     let has = build.has("fullscrape") && !build.has("modest-fullscrapes");
@@ -199,7 +199,7 @@ fn an_answer_that_is_not_fetched_is_kept_for_fifteen_minutes() {
     client.send(&get_request("/scrape"));
     assert_eq!(client.read_some(1000, SOON).len(), 1000);
     tracker.advance(14 * 60);
-    // An answer to somebody else shows that the tracker has gone around with the new time.
+    // An answer to another client shows that a turn with the new time has ended.
     assert!(tracker.get("/stats?mode=torr").is_whole());
     // The client has the answer's end a moment before its descriptor is closed.
     descriptors_return_to(&tracker, before + 1);
@@ -269,7 +269,7 @@ fn slow_senders_give_way_to_others() {
     let before = tracker.descriptors();
     let mut slow: Vec<Client> = (0..SLOW).map(|_| tracker.connect()).collect();
     slow.iter_mut().for_each(|client| client.send(b"GET /announce?"));
-    eventually("the oldest are gone", || {
+    eventually("the oldest are closed", || {
         slow.iter_mut().take(SLOW / 2).all(|client| client.read_all(Duration::from_millis(1)).end != End::Open)
     });
     assert_eq!(tracker.descriptors(), before + 100);

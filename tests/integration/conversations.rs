@@ -263,7 +263,7 @@ impl Stage {
         }
     }
 
-    /// Starts the program by itself, and tells how it ended; where stderr is not as it should be, also that.
+    /// Starts the program by itself, and returns how it ended; where stderr is not as it should be, also that.
     fn run(&mut self, step: &Step, words: &str) -> String {
         let place = self.place.as_ref().expect("a conversation without a tracker");
         let words = split_words(&self.expand(words, Spelling::Hex));
@@ -282,7 +282,7 @@ impl Stage {
             .stderr(file("run.err"))
             .spawn()
             .expect("the program");
-        // Either it ends by itself, or it answers: then it has said all that it has to say.
+        // Either it ends by itself, or it answers: then it has written all that it writes.
         let ended = harness::within(SOON, || match child.try_wait().expect("its state") {
             Some(status) => Some(Some(status)),
             None => http::exchange(place.tcp_address(), None, b"GET / HTTP/1.0\r\n\r\n", ANSWER).ok().map(|_| None),
@@ -291,7 +291,7 @@ impl Stage {
         let _ = child.wait();
         let written = |name: &str| latin1(&std::fs::read(directory.join(name)).expect("its output"));
         let (stdout, stderr) = (written("run.out"), self.without_list_warning(written("run.err")));
-        let mut said = match ended {
+        let mut outcome = match ended {
             Some(Some(status)) => outcome(status),
             Some(None) => "running".into(),
             None => "neither ends nor answers".into(),
@@ -299,12 +299,12 @@ impl Stage {
         let lines = script::lines(&step.stderr, &|word| self.value(word));
         let wanted = latin1(&lines);
         if stderr != wanted && (wanted != "<text>\n" || stderr.is_empty()) {
-            said += &format!(", stderr {stderr:?} instead of {wanted:?}");
+            outcome += &format!(", stderr {stderr:?} instead of {wanted:?}");
         }
         if !stdout.is_empty() {
-            said += &format!(", stdout {stdout:?}");
+            outcome += &format!(", stdout {stdout:?}");
         }
-        said
+        outcome
     }
 }
 

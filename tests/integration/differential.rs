@@ -117,7 +117,7 @@ impl Side {
     }
 }
 
-/// Plays a step on both sides; an error tells how they differ.
+/// Plays a step on both sides; an error is how they differ.
 fn compare(step: &Step, ours: &mut Side, theirs: &mut Side) -> Result<(), String> {
     let peers_named = Options { mask_body: wants_version(step), ..Options::default() };
     // The original was built with compression, which always compresses the pages for indexes.

@@ -98,7 +98,7 @@ fn a_slow_reader_gets_everything_in_order() {
     for port in 1..=200 {
         seeds.announce(&udp::Announce { numwant: 0, ..udp::Announce::new(hash(1), port) });
     }
-    // some two megabytes of answers, which nobody reads at first
+    // some two megabytes of answers, which are not read at first
     const COUNT: usize = 1500;
     let to = tracker.tcp_address();
     let mut client = Client::connect_with_window(to, Some(tracker.client_address()), 4096).expect("a connection");
@@ -206,7 +206,7 @@ fn waiting_connections_do_not_hold_up_the_end() {
     assert_eq!(tracker.wait(SOON).code(), Some(0));
 }
 
-/// nginx in front of a tracker, set up as features.md says. It is killed when the value goes.
+/// nginx in front of a tracker, set up as features.md says. It is killed when the value is dropped.
 struct Nginx {
     child: std::process::Child,
     address: std::net::SocketAddr,
@@ -298,8 +298,8 @@ fn nginx_keeps_its_connections() {
     let address = nginx.address;
     let clients = (0..CLIENTS).map(|client| std::thread::spawn(move || announce_through(address, client, COUNT)));
     clients.collect::<Vec<_>>().into_iter().for_each(|client| client.join().expect("all announces are answered"));
-    let believed = Build::under_test().has("ip-from-proxy");
-    assert_eq!(leechers_now(&tracker), if believed { CLIENTS * COUNT } else { 1 });
+    let names_clients = Build::under_test().has("ip-from-proxy");
+    assert_eq!(leechers_now(&tracker), if names_clients { CLIENTS * COUNT } else { 1 });
     let text = tracker.get("/stats?mode=tcp4").text();
     let mut numbers = text.lines().map(|line| line.parse::<usize>().unwrap_or(0));
     let (connections, announces) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));

@@ -1,5 +1,5 @@
 //! The layout of the source: imports between the rooms of `src/` run one way, and there is no circle inside a room. Switches and
-//! unsafe code have a room each.
+//! unsafe code have a room each. Files are short.
 //!
 //! Only `use` declarations are read, of the code without its unit tests.
 
@@ -182,6 +182,28 @@ fn switches_and_unsafe_code_stay_in_their_rooms() {
         assert!(module == "features" || !text.contains("feature = \""), "{module} asks for a cargo feature");
         assert!(room(&module) == "sys" || !text.contains("unsafe "), "{module} has unsafe code");
     }
+}
+
+#[test]
+fn files_are_shorter_than_400_lines() {
+    fn check(directory: &Path, long: &mut Vec<String>) {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                check(&path, long);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                let lines = fs::read_to_string(&path).unwrap().lines().count();
+                if lines >= 400 {
+                    long.push(format!("{}: {lines} lines", path.display()));
+                }
+            }
+        }
+    }
+    let mut long = Vec::new();
+    for directory in ["src", "tests"] {
+        check(&Path::new(env!("CARGO_MANIFEST_DIR")).join(directory), &mut long);
+    }
+    assert_eq!(long, [""; 0]);
 }
 
 #[test]

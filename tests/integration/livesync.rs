@@ -42,7 +42,7 @@ impl Deref for Quiet {
     }
 }
 
-/// A network of so many nodes for the build under test, or `None` where there is none, and the reason is said.
+/// A network of so many nodes for the build under test, or `None` where there is none, and the reason is noted.
 fn network(nodes: usize) -> Option<Quiet> {
     let quiet = FLOOD.read().unwrap_or_else(PoisonError::into_inner);
     network_of_the_build(nodes).map(|network| Quiet { network, _quiet: quiet })
@@ -85,7 +85,7 @@ fn three_trackers_share_their_peers() {
     assert_eq!(nodes.each_ref().map(|node| node.scrape(1)), [[2, 1, 1]; 3]);
     assert_eq!(nodes.each_ref().map(|node| node.first_number("completed")), [1; 3]);
 
-    // who stops leaves all, also by way of a tracker that it never announced to
+    // a peer that stops leaves all nodes, also by way of one that it never announced to
     b.announce(&stopped(1, 1));
     c.announce(&stopped(1, 2));
     nodes.iter().for_each(|node| node.advance(DELAY));
@@ -94,7 +94,7 @@ fn three_trackers_share_their_peers() {
     assert_eq!([a.synced(), b.synced(), c.synced()], [6, 5, 5]);
 }
 
-/// On a clock that nobody moves and without an event that wakes the loop. The exact time is tested where the clock is an argument.
+/// On a clock that is not moved, and without an event that wakes the loop. The exact time is tested where the clock is an argument.
 #[test]
 fn the_delay_in_real_time() {
     let Some(network) = network(2) else { return };
@@ -139,7 +139,7 @@ fn what_is_reported() {
     // completed, once; not without seeding
     reported(&[completed(1, 1), completed(1, 1)], &[record(1, 1, SEEDING | COMPLETED)]);
     reported(&[Announce { event: 1, ..leecher(1, 3) }], &[record(1, 3, 0)]);
-    // stops, also of who is unknown
+    // stops, also of unknown peers
     let stops = [stopped(1, 3), Announce { left: 0, ..stopped(1, 9) }, stopped(9, 9)];
     reported(&stops, &[record(1, 3, STOPPED), record(1, 9, STOPPED | SEEDING), record(9, 9, STOPPED)]);
 

@@ -6,7 +6,7 @@ use crate::harness::{self, Build, SOON, Starter, Tracker, built_with, eventually
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-/// So many torrents that a scrape of them all is beyond what is made whole (16 MiB), but their `bin` dump is not.
+/// So many torrents that a scrape of them all is longer than what is built whole (16 MiB), but their `bin` dump is not.
 const MANY: u32 = 260_000;
 
 /// Seconds.
@@ -314,7 +314,7 @@ fn one_that_takes_nothing_for_a_minute_makes_room_for_others() {
     if !harness::clock_or_skip() {
         return;
     }
-    // below the bound, so that each answer is made whole and a few of them take all the room there is
+    // below the bound, so that each answer is built whole and a few of them take all the room there is
     let Some(tracker) = with_torrents(MANY * 3 / 5) else { return };
     let descriptors = tracker.descriptors();
     let mut stuck: Vec<_> = (1..6).map(|last| ask_and_dawdle(&tracker, last, SCRAPE_11)).collect();
@@ -323,7 +323,7 @@ fn one_that_takes_nothing_for_a_minute_makes_room_for_others() {
     }
     tracker.advance(2 * MINUTE);
     tracker.nudge();
-    assert_eq!(tracker.descriptors(), descriptors + 5, "while nobody waits they are kept");
+    assert_eq!(tracker.descriptors(), descriptors + 5, "while no request waits they are kept");
     let others: Vec<_> = (6..9).map(|last| ask_and_dawdle(&tracker, last, SCRAPE_11)).collect();
     let reply = ask(&tracker, 11, SCRAPE_11).read_all(SOON);
     assert_same(reply.body(), &scrape_of(0..MANY * 3 / 5));

@@ -1,4 +1,4 @@
-//! The integration tests: a tracker is started as a process of its own, and spoken to as clients and operators do.
+//! The integration tests: a tracker is started as a process of its own, and used as clients and operators use it.
 //!
 //! All suites are modules of one program, so that they are linked once. `harness` is what they share. Names of suites and tests
 //! choose what runs: `cargo test --test integration access::`.

@@ -29,7 +29,7 @@ const RUSTC: &str = "#!/bin/sh\ncase $1 in -vV) echo host: x86_64-unknown-linux-
 struct Source(Scratch);
 
 impl Source {
-    /// The copy, or `None`, and the reason is said.
+    /// The copy, or `None`, and the reason is noted.
     fn new() -> Option<Source> {
         if Command::new("make").arg("--version").output().is_err() {
             harness::skipped("needs make");
@@ -195,10 +195,10 @@ fn words_that_are_not_understood_stop_the_build() {
     ] {
         let Some(source) = Source::new() else { return };
         let output = source.run(commands);
-        let said = String::from_utf8_lossy(&output.stderr);
+        let errors = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success(), "{commands}");
-        assert!(said.contains(&format!("Not understood: {word} The switches are ")), "{commands}: {said}");
-        assert!(said.contains(" -DWANT_V6 ") && said.contains(" -DWANT_ACCESSLIST_WHITE "), "{said}");
+        assert!(errors.contains(&format!("Not understood: {word} The switches are ")), "{commands}: {errors}");
+        assert!(errors.contains(" -DWANT_V6 ") && errors.contains(" -DWANT_ACCESSLIST_WHITE "), "{errors}");
     }
 }
 

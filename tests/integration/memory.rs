@@ -21,7 +21,7 @@ const LINE: &str = "Warning: Memory is short: new peers are answered, but not st
 /// The kinds of limits that a process has, as `prlimit` names them, and what `/proc/PID/status` calls that which is limited.
 const LIMITS: [(&str, &str); 2] = [("--as", "VmSize"), ("--data", "VmData")];
 
-/// Whether torrents that are on no list are served here. If not, says so.
+/// Whether torrents that are on no list are served here. If not, notes why.
 fn any_torrent_or_skip() -> bool {
     if Build::under_test().has("accesslist-white") {
         harness::for_another_build("needs torrents that are on no list");
@@ -75,7 +75,7 @@ fn runs_out_and_recovers(tracker: &Tracker) {
     let kept = stored(&mut client, NEW);
     assert!(kept < NEW.count(), "memory is not short");
     assert_eq!(tracker.get("/stats").code(), 200);
-    assert_eq!(tracker.stderr().matches(LINE).count(), 1, "said once in a while");
+    assert_eq!(tracker.stderr().matches(LINE).count(), 1, "one line in ten minutes");
 
     // all leave, and what they took is there for others
     tracker.advance(46 * 60);
@@ -138,7 +138,7 @@ fn the_operators_limit_is_kept() {
     assert!(held > 0 && held <= 3 << 20, "{held}");
 }
 
-/// A control group of a test, which goes with the value.
+/// A control group of a test. It is removed when the value is dropped.
 struct Group(PathBuf);
 
 impl Group {
@@ -170,9 +170,9 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        // empty by now, or as soon as the kernel has noticed that the tracker is gone
-        let gone = harness::within(SOON, || std::fs::remove_dir(&self.0).ok());
-        assert!(gone.is_some() || std::thread::panicking(), "a control group stays behind: {}", self.0.display());
+        // empty by now, or as soon as the kernel has noticed that the tracker has ended
+        let removed = harness::within(SOON, || std::fs::remove_dir(&self.0).ok());
+        assert!(removed.is_some() || std::thread::panicking(), "a control group is left: {}", self.0.display());
     }
 }
 

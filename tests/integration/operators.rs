@@ -13,7 +13,7 @@ fn tracker() -> Tracker {
     Starter::new().allow((0..10).map(hash)).start()
 }
 
-/// A tracker that has seen a bit of everything.
+/// A tracker that has had requests of every kind.
 fn busy_tracker() -> Tracker {
     let tracker = tracker();
     let mut udp = tracker.udp();
@@ -221,7 +221,7 @@ fn numwants_are_counted_within_their_limits() {
 }
 
 #[test]
-fn woodpeckers_are_heard_and_forgotten() {
+fn woodpeckers_are_counted_and_forgotten() {
     if !built_with("spot-woodpecker") || !harness::clock_or_skip() {
         return;
     }
@@ -232,15 +232,15 @@ fn woodpeckers_are_heard_and_forgotten() {
     };
     announce(3);
     assert_eq!(page(&tracker, "woodpeckers"), b"Networks, limit /28:\n\n");
-    let mut heard = 0;
+    let mut counted = 0;
     for _ in 0..6 {
         tracker.advance(MINUTE);
         announce(2);
-        heard += 1;
+        counted += 1;
     }
     let text = String::from_utf8(page(&tracker, "woodpeckers")).expect("text");
     let found = matches(text.as_bytes(), r"Networks, limit /28:\n(\d{8}): 127\.0\.3\.16\n\n");
-    assert!((2..heard).contains(&found[0]), "{text}");
+    assert!((2..counted).contains(&found[0]), "{text}");
     tracker.advance(20 * MINUTE);
     announce(1);
     assert_eq!(page(&tracker, "woodpeckers"), b"Networks, limit /28:\n\n");
@@ -273,7 +273,7 @@ fn requests_of_chosen_networks_are_logged() {
         assert!(reply.is_whole() && reply.head().starts_with("HTTP/1.0 200 OK"), "{}", reply.head());
         reply.text()
     };
-    // who is not blessed announces as if nothing had been said
+    // for others the parameter is unknown
     let reply = tracker.get_from([127, 0, 0, 2], &format!("{announce}&lognet=127.0.0.0/8"));
     assert!(reply.text().starts_with("d8:complete"), "{}", reply.text());
     assert_eq!(log(), "");

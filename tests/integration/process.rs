@@ -7,7 +7,7 @@ use crate::harness::http::{Client, get_request};
 use crate::harness::{self, AT_ONCE, Build, SOON, Scratch, Starter, eventually, hash, percent, proc, udp, within};
 use rustix::process::Signal;
 
-/// Group and user that a name of nobody gets.
+/// Group and user for a name that does not exist.
 const NO_SUCH_USER: u32 = u32::MAX - 1;
 
 /// How many descriptors a tracker has that is to run out of them.
@@ -199,7 +199,7 @@ fn without_any_address_it_takes_the_usual_port() {
     if !harness::root_or_skip() {
         return;
     }
-    // In a network of its own, where nobody else has that port.
+    // In a network of its own, where no other process has that port.
     let (wildcard, loopback) = (Build::under_test().wildcard(), Build::under_test().loopback());
     for (args, ip) in [(vec![], wildcard), (vec!["-i".to_string(), loopback.to_string()], loopback)] {
         let starter = Starter::new().bare().wrap(["unshare", "--net"]);

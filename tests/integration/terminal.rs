@@ -48,7 +48,7 @@ impl Terminal {
     }
 }
 
-/// A starter, or `None`, and the reason is said.
+/// A starter, or `None`, and the reason is noted.
 fn starter() -> Option<Starter> {
     if Build::under_test().has("v6") {
         harness::for_another_build("needs an IPv4 build");

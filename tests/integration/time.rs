@@ -9,7 +9,7 @@ const MINUTE: i64 = 60;
 /// Seconds.
 const HOUR: i64 = 60 * MINUTE;
 
-/// A tracker whose clock can be moved, or `None`, and the reason is said.
+/// A tracker whose clock can be moved, or `None`, and the reason is noted.
 fn tracker() -> Option<Tracker> {
     harness::clock_or_skip().then(|| Starter::new().allow((0..10).map(hash)).start())
 }

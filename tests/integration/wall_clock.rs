@@ -17,7 +17,7 @@ const YEAR: i64 = 365 * 24 * HOUR;
 /// Where Debian's package puts the library that plays with time.
 const LIBFAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
 
-/// Whether the build has dumps that can be read as they are. If not, says so.
+/// Whether the build has dumps that can be read as they are. If not, notes why.
 fn dumps() -> bool {
     let build = Build::under_test();
     let dumps = build.has("fullscrape") && !build.has("compression-gzip") && !build.has("v6");
@@ -111,7 +111,7 @@ fn a_start_in_1970_loses_nothing() {
     assert_eq!(dump(&again).len(), 2);
 }
 
-/// A tracker with the C library's clocks replaced, and the file that says by how much; `None`, and the reason is said, where
+/// A tracker with the C library's clocks replaced, and the file that says by how much; `None`, and the reason is noted, where
 /// that cannot be.
 struct Faked {
     tracker: Tracker,

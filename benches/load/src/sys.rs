@@ -101,7 +101,7 @@ impl Datagrams {
         sent
     }
 
-    /// Receives what is there, in place of what was; waits for the first if told to.
+    /// Receives what is there, in place of what was; waits for the first if `wait` is set.
     pub fn receive(&mut self, socket: &UdpSocket, wait: bool) -> usize {
         self.lengths.clear();
         let (mut slices, mut headers) = empty_headers();

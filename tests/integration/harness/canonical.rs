@@ -26,8 +26,8 @@ pub fn http(reply: &Reply, options: Options) -> String {
     while let Some(end) = rest.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 4) {
         let (head, body) = rest.split_at(end);
         let head = latin1(head);
-        let said = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")?.parse::<usize>().ok());
-        let length = said.unwrap_or(body.len());
+        let stated = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")?.parse::<usize>().ok());
+        let length = stated.unwrap_or(body.len());
         let word = if length <= body.len() { "LENGTH" } else { "TOO-LONG" };
         let head = head.replace(&format!("Content-Length: {length}\r\n"), &format!("Content-Length: {word}\r\n"));
         let (body, more) = body.split_at(length.min(body.len()));

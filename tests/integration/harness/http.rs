@@ -57,8 +57,8 @@ impl Reply {
 
     /// Whether the body is as long as the head says.
     pub fn is_whole(&self) -> bool {
-        let said = self.head().lines().find_map(|line| line.strip_prefix("Content-Length: ")?.parse().ok());
-        said == Some(self.body().len())
+        let stated = self.head().lines().find_map(|line| line.strip_prefix("Content-Length: ")?.parse().ok());
+        stated == Some(self.body().len())
     }
 
     fn split(&self) -> (String, &[u8]) {

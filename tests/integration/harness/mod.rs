@@ -104,7 +104,7 @@ pub fn percent(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("%{byte:02x}")).collect()
 }
 
-/// A directory that is removed with everything in it when the value goes.
+/// A directory that is removed with everything in it when the value is dropped.
 #[derive(Debug)]
 pub struct Scratch(PathBuf);
 

@@ -1,4 +1,4 @@
-//! Conversations with a tracker as text: what is said, and what the answer must be. `tests/conversations/` holds them.
+//! Conversations with a tracker as text: what is sent, and what the answer must be. `tests/conversations/` holds them.
 //!
 //! A line's first word says what it is; `#` begins a comment line, empty lines mean nothing.
 //!
@@ -220,7 +220,7 @@ impl Step {
     }
 }
 
-/// Every info hash that conversations announce, for builds that must be told what to allow.
+/// Every info hash that conversations announce, for builds with a whitelist.
 pub fn all_hashes() -> Vec<[u8; 20]> {
     let named = NAMED.iter().map(|(_, digits)| super::unhex(digits).try_into().expect("20 bytes"));
     named.chain(PLAIN).chain((0..100).map(super::hash)).collect()

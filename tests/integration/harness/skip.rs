@@ -1,4 +1,4 @@
-//! Tests that do not run: why is printed, and written to the file that `OPENTRACKER_SKIPS` names, as `make test` lists it at its end.
+//! Tests that do not run: the reason is printed, and written to the file that `OPENTRACKER_SKIPS` names, as `make test` lists it at its end.
 //!
 //! A line there is a word, the test's name and the reason, with tabs between: `here` where this machine lacks something,
 //! `build` where another build runs the test.
@@ -8,18 +8,18 @@ use std::io::Write;
 
 use super::Build;
 
-/// Says why a test does not run here. Under CI, where everything that the tests need is there, that is a failure.
+/// Notes why a test does not run here. Under CI, where everything that the tests need is there, that is a failure.
 pub fn skipped(why: &str) {
     note("here", why);
     assert!(std::env::var_os("CI").is_none(), "under CI nothing may be skipped: {why}");
 }
 
-/// Says that a test is for another build.
+/// Notes that a test is for another build.
 pub fn for_another_build(what: &str) {
     note("build", what);
 }
 
-/// Whether the tests run as root. If not, says so.
+/// Whether the tests run as root. If not, notes why.
 pub fn root_or_skip() -> bool {
     let root = rustix::process::geteuid().is_root();
     if !root {
@@ -28,7 +28,7 @@ pub fn root_or_skip() -> bool {
     root
 }
 
-/// Whether the clock of the tracker under test can be moved. If not, says so.
+/// Whether the clock of the tracker under test can be moved. If not, notes why.
 pub fn clock_or_skip() -> bool {
     let moves = Build::under_test().clock_moves();
     if !moves {
@@ -37,7 +37,7 @@ pub fn clock_or_skip() -> bool {
     moves
 }
 
-/// Whether the program under test was built with a switch. If not, says so.
+/// Whether the program under test was built with a switch. If not, notes why.
 pub fn built_with(switch: &str) -> bool {
     let has = Build::under_test().has(switch);
     if !has {
@@ -46,7 +46,7 @@ pub fn built_with(switch: &str) -> bool {
     has
 }
 
-/// Whether the program under test serves IPv4 peers. If not, says so.
+/// Whether the program under test serves IPv4 peers. If not, notes why.
 pub fn ipv4_or_skip() -> bool {
     let v4 = !Build::under_test().v6();
     if !v4 {

@@ -19,7 +19,7 @@ pub struct Starter {
     scratch: Scratch,
     /// Where it listens.
     pub(super) listen: IpAddr,
-    /// Where it is spoken to.
+    /// Where clients reach it.
     pub(super) address: IpAddr,
     tcp: u16,
     udp: u16,
@@ -45,7 +45,7 @@ impl Starter {
     /// Some other program.
     ///
     /// One that serves IPv4 listens on a loopback address of this process alone. One that serves IPv6 has no such choice: it listens on
-    /// all addresses and is spoken to at `::1`, or over IPv4 by clients whose address a test chooses.
+    /// all addresses and is reached at `::1`, or over IPv4 by clients whose address a test chooses.
     pub fn of(build: Build) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -78,7 +78,7 @@ impl Starter {
         self.at(wildcard, loopback)
     }
 
-    /// Listens on another address, and is spoken to there.
+    /// Listens on another address, and is reached there.
     pub fn on(self, address: IpAddr) -> Self {
         self.at(address, address)
     }
@@ -158,7 +158,7 @@ impl Starter {
         self
     }
 
-    /// The test says itself who is blessed.
+    /// The test brings its own blessings.
     pub fn own_blessings(mut self) -> Self {
         self.blessings_given = true;
         self
@@ -185,7 +185,7 @@ impl Starter {
     }
 
     /// The words that other builds need to behave as a default build does: a list of what is allowed, a blessing, an address for live
-    /// sync, at which nobody blessed is heard.
+    /// sync, at which no sender is blessed.
     pub fn words_of_the_build(&self) -> Vec<OsString> {
         let mut words: Vec<OsString> = Vec::new();
         if self.build.has("accesslist-white") && !self.list_given {

@@ -37,7 +37,7 @@ impl Tracker {
         Starter::new().start()
     }
 
-    /// Waits for an answer over UDP. Exactly one connect is answered, so that statistics can be told in advance.
+    /// Waits for an answer over UDP. Exactly one connect is answered, so that statistics are known in advance.
     #[track_caller]
     pub fn wait_until_ready(&mut self) {
         let to = self.udp_address();
@@ -46,7 +46,7 @@ impl Tracker {
             assert!(self.exited().is_none(), "the tracker ended at its start: {}", self.stderr());
             assert!(Instant::now() < end, "the tracker does not answer: {}", self.stderr());
             let client = udp::Client::new(to, self.client_address()).expect("a socket");
-            // Where nobody listens yet the system refuses at once; where a socket is bound, the datagram waits there.
+            // Where no socket is bound yet the system refuses at once; where a socket is bound, the datagram waits there.
             if client.exchange(&header(MAGIC, 0), SOON).is_some() {
                 break;
             }
@@ -180,7 +180,7 @@ impl Tracker {
         super::proc::descriptors(self.pid())
     }
 
-    /// Where clients come from unless told otherwise, in the tracker's family.
+    /// The address of the usual client, in the tracker's family.
     pub fn client_address(&self) -> IpAddr {
         if self.starter.address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() }
     }
