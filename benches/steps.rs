@@ -6,7 +6,7 @@
 #![allow(missing_docs)] // nothing here is for others to call
 
 use opentracker::limits::{UDP_BATCH, WALK_SLICE};
-use opentracker::swarm::{Endpoint, InfoHash, PeerState, Random, Swarms};
+use opentracker::swarm::{Endpoint, InfoHash, PeerState, Random, Swarms, V4};
 use opentracker::sys::memory;
 use rustix::time::{ClockId, clock_gettime};
 use std::time::Duration;
@@ -19,7 +19,7 @@ fn main() {
     memory::tune();
     let (mut batches, mut walks) = (Pieces::default(), Pieces::default());
     for run in 0..RUNS {
-        let mut swarms = Swarms::<4>::new();
+        let mut swarms = Swarms::<V4>::new();
         let mut random = Random::new([1, 2]);
         for batch in 0..TORRENTS as usize / UDP_BATCH {
             let names: Vec<_> = (0..UDP_BATCH).map(|_| name(&mut random)).collect();
@@ -43,7 +43,7 @@ fn name(random: &mut Random) -> InfoHash {
     InfoHash(bytes)
 }
 
-fn grow(swarms: &mut Swarms<4>, names: &[InfoHash]) {
+fn grow(swarms: &mut Swarms<V4>, names: &[InfoHash]) {
     swarms.prefetch(names.iter().copied());
     for name in names {
         swarms.announce(START, name, &Endpoint { address: [10, 0, 0, 1], port: [26, 225] }, PeerState::default());

@@ -2,7 +2,7 @@
 #![allow(missing_docs)] // nothing here is for others to call
 
 use divan::{Bencher, black_box};
-use opentracker::swarm::{Endpoint, InfoHash, PeerState, Random, Swarms};
+use opentracker::swarm::{Endpoint, InfoHash, PeerState, Random, Swarms, V4, Wanted};
 use opentracker::sys::memory;
 
 fn main() {
@@ -28,7 +28,7 @@ fn peer(n: u32) -> Endpoint<4> {
     Endpoint { address: n.wrapping_mul(0x9e37_79b1).to_be_bytes(), port: [26, 225] }
 }
 
-fn swarms(torrents: u64, peers: u32) -> Swarms<4> {
+fn swarms(torrents: u64, peers: u32) -> Swarms<V4> {
     let mut swarms = Swarms::new();
     for t in 0..torrents {
         for p in 0..peers {
@@ -106,6 +106,7 @@ fn choose(bencher: Bencher, (peers, wanted): (u32, usize)) {
     let mut random = Random::new([1, 2]);
     let mut out = [0; 2048];
     let (_, torrent) = swarms.announce(START, &name(0), &peer(0), LEECH);
+    let wanted = Wanted { peers: wanted, family: None };
     bencher.bench_local(|| black_box(torrent.choose(wanted, &mut random, &mut out)));
 }
 

@@ -11,9 +11,10 @@
 #![allow(missing_docs)] // a program, not a library
 
 use opentracker::limits::{UDP_BATCH, WALK_INTERVAL, WALK_PACE, WALK_SLICE};
-use opentracker::swarm::{Endpoint, InfoHash, PeerState, Random, Swarms};
+use opentracker::swarm::{Dual, Families, InfoHash, PeerState, Random, Swarms, V4, V6};
 use opentracker::sys::memory;
 use rustix::time::{ClockId, clock_gettime};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
@@ -46,17 +47,41 @@ struct Scenario {
     play: fn(scale: f64),
 }
 
-const SCENARIOS: [Scenario; 8] = [
-    Scenario { name: "torrents-v4", play: |scale| turnover::<4>(scaled(scale, 2_000_000), 1) },
-    Scenario { name: "torrents-v6", play: |scale| turnover::<16>(scaled(scale, 2_000_000), 1) },
-    Scenario { name: "replaced-v4", play: |scale| replacement::<4>(scaled(scale, 1_000_000)) },
-    Scenario { name: "replaced-v6", play: |scale| replacement::<16>(scaled(scale, 1_000_000)) },
-    Scenario { name: "swarms-v4", play: |scale| turnover::<4>(scaled(scale, 20_000), 100) },
-    Scenario { name: "swarms-v6", play: |scale| turnover::<16>(scaled(scale, 20_000), 100) },
+const SCENARIOS: [Scenario; 14] = [
+    Scenario { name: "torrents-v4", play: |scale| turnover::<V4>(scaled(scale, 2_000_000), 1, v4) },
+    Scenario { name: "torrents-v6", play: |scale| turnover::<V6>(scaled(scale, 2_000_000), 1, v6) },
+    Scenario { name: "replaced-v4", play: |scale| replacement::<V4>(scaled(scale, 1_000_000), v4) },
+    Scenario { name: "replaced-v6", play: |scale| replacement::<V6>(scaled(scale, 1_000_000), v6) },
+    Scenario { name: "swarms-v4", play: |scale| turnover::<V4>(scaled(scale, 20_000), 100, v4) },
+    Scenario { name: "swarms-v6", play: |scale| turnover::<V6>(scaled(scale, 20_000), 100, v6) },
     // ten, since one alone would measure the grain in which memory comes from the system
-    Scenario { name: "huge-v4", play: |scale| turnover::<4>(scaled(scale, 10), 100_000) },
-    Scenario { name: "huge-v6", play: |scale| turnover::<16>(scaled(scale, 10), 100_000) },
+    Scenario { name: "huge-v4", play: |scale| turnover::<V4>(scaled(scale, 10), 100_000, v4) },
+    Scenario { name: "huge-v6", play: |scale| turnover::<V6>(scaled(scale, 10), 100_000, v6) },
+    // where there may be peers of both families: those of IPv4 alone, those of IPv6 alone, and a third of IPv6
+    Scenario { name: "dual-v4", play: |scale| turnover::<Dual>(scaled(scale, 2_000_000), 1, v4) },
+    Scenario { name: "dual-v6", play: |scale| turnover::<Dual>(scaled(scale, 2_000_000), 1, v6) },
+    Scenario { name: "dual-pairs", play: |scale| turnover::<Dual>(scaled(scale, 1_000_000), 2, mixed) },
+    Scenario { name: "dual-swarms-v4", play: |scale| turnover::<Dual>(scaled(scale, 20_000), 100, v4) },
+    Scenario { name: "dual-swarms", play: |scale| turnover::<Dual>(scaled(scale, 20_000), 100, mixed) },
+    Scenario { name: "dual-huge", play: |scale| turnover::<Dual>(scaled(scale, 10), 100_000, mixed) },
 ];
+
+/// Makes an address.
+type Addresses = fn(&mut Random) -> IpAddr;
+
+fn v4(random: &mut Random) -> IpAddr {
+    Ipv4Addr::from_bits(random.next_u64() as u32).into()
+}
+
+fn v6(random: &mut Random) -> IpAddr {
+    let [high, low] = [random.next_u64(), random.next_u64()].map(u128::from);
+    Ipv6Addr::from_bits(high << 64 | low).into()
+}
+
+/// One in three is of IPv6.
+fn mixed(random: &mut Random) -> IpAddr {
+    if random.below(3) == 0 { v6(random) } else { v4(random) }
+}
 
 fn scaled(scale: f64, count: u64) -> u64 {
     (count as f64 * scale).ceil() as u64
@@ -109,8 +134,8 @@ fn play_in_child(scenario: &Scenario, scale: f64) -> bool {
 
 /// So many swarms of so many peers fill up, then all peers are replaced every 47 minutes. Of swarms with several peers a
 /// fifth say that they stop, a quarter of an hour after they came; all others just stay away.
-fn turnover<const N: usize>(swarms: u64, peers: u64) {
-    let mut run = Run::<N>::new(swarms, peers);
+fn turnover<F: Families>(swarms: u64, peers: u64, addresses: Addresses) {
+    let mut run = Run::<F>::new(swarms, peers, addresses);
     let all = swarms * peers;
     run.minutes(FILL, all.div_ceil(u64::from(FILL)));
     let fill = run.sample();
@@ -128,8 +153,8 @@ fn turnover<const N: usize>(swarms: u64, peers: u64) {
 }
 
 /// So many torrents with one peer, of which three in ten stop and are replaced, five times over.
-fn replacement<const N: usize>(torrents: u64) {
-    let mut run = Run::<N>::new(torrents, 1);
+fn replacement<F: Families>(torrents: u64, addresses: Addresses) {
+    let mut run = Run::<F>::new(torrents, 1, addresses);
     let share = torrents * 3 / 10;
     let mut live: Vec<u32> = (0..torrents as u32).collect();
     let mut random = Random::new([3, 4]);
@@ -158,8 +183,9 @@ fn replacement<const N: usize>(torrents: u64) {
 /// The state at work, and what was measured of it.
 ///
 /// Peers are numbered in the order in which they come; their swarm and endpoint follow from the number.
-struct Run<const N: usize> {
-    state: Swarms<N>,
+struct Run<F: Families> {
+    state: Swarms<F>,
+    addresses: Addresses,
     swarms: u64,
     peers: u64,
     /// Time since [`START`].
@@ -187,11 +213,12 @@ struct Sample {
     peers: f64,
 }
 
-impl<const N: usize> Run<N> {
-    fn new(swarms: u64, peers: u64) -> Self {
+impl<F: Families> Run<F> {
+    fn new(swarms: u64, peers: u64, addresses: Addresses) -> Self {
         let state = Swarms::new();
         Run {
             state,
+            addresses,
             swarms,
             peers,
             now: Duration::ZERO,
@@ -217,7 +244,7 @@ impl<const N: usize> Run<N> {
     }
 
     /// The swarm and the endpoint of a peer: with one peer a torrent each has its own.
-    fn peer(&self, number: u64) -> (InfoHash, Endpoint<N>) {
+    fn peer(&self, number: u64) -> (InfoHash, F::Peer) {
         let mut random = numbered(number, 2);
         let swarm = match self.peers {
             1 => number,
@@ -225,11 +252,8 @@ impl<const N: usize> Run<N> {
             _ if number < self.swarms * self.peers => number % self.swarms,
             _ => random.below(self.swarms),
         };
-        let mut endpoint = Endpoint { address: [0; N], port: [26, 225] };
-        endpoint.address.chunks_mut(4).for_each(|part| {
-            part.copy_from_slice(&(random.next_u64() as u32).to_le_bytes());
-        });
-        (name(swarm), endpoint)
+        let address = (self.addresses)(&mut random);
+        (name(swarm), F::peer(address, [26, 225]).unwrap_or_default())
     }
 
     /// Minutes in which so many peers come in each, evenly, and the walks go on.
@@ -385,7 +409,7 @@ fn heading() {
 fn row(columns: [String; 13]) {
     let [title, numbers @ ..] = columns;
     let numbers: Vec<_> = numbers.iter().map(|number| format!("{number:>10}")).collect();
-    println!("{title:<12}{}", numbers.concat());
+    println!("{title:<15}{}", numbers.concat());
 }
 
 /// The info hash of a swarm, by its number.

@@ -15,8 +15,11 @@ pub mod gzip;
 /// A tracker for IPv6: peers of 18 bytes.
 pub const V6: bool = cfg!(feature = "v6");
 
-/// Bytes of an address in this build.
-pub const ADDRESS: usize = if V6 { 16 } else { 4 };
+#[cfg(not(feature = "v6"))]
+pub use crate::swarm::V4 as Served;
+/// The families of addresses that there are peers of.
+#[cfg(feature = "v6")]
+pub use crate::swarm::V6 as Served;
 
 /// `GET /scrape` without info hashes, and the dumps among the statistics.
 pub const FULLSCRAPE: bool = cfg!(feature = "fullscrape");

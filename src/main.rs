@@ -1,7 +1,7 @@
 //! The steps of a start, top to bottom.
 
 use opentracker::access::Loader;
-use opentracker::features::{ACCESS_LIST, ADDRESS, SYSLOGS};
+use opentracker::features::{ACCESS_LIST, SYSLOGS, Served};
 use opentracker::limits::MEMORY_RESERVE;
 use opentracker::server::Server;
 use opentracker::start::{Exit, Start, last_line, memory_ceiling, print_error, restore, version};
@@ -44,7 +44,7 @@ fn run() -> Result<Signal, Exit> {
     let settings =
         Settings { redirect_url: start.redirect_url.take(), stats_path: start.stats_path.clone(), version: version() };
     // with secrets of its own, for which some systems have a file only
-    let mut tracker = Tracker::<ADDRESS>::new(settings, seed);
+    let mut tracker = Tracker::<Served>::new(settings, seed);
     tracker.bless(std::mem::take(&mut start.blessings));
     let headroom = headroom();
     start.drop_privileges()?;

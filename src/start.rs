@@ -11,6 +11,7 @@ use crate::config::{Directive, Permissions, TRACKER_PORT, Transport, file};
 use crate::features::{SWITCHES, V6};
 use crate::limits::{BLESSINGS_MAX, COALESCE_RATE, CONNECTIONS_MAX, MEMORY_BESIDE, UDP_RECEIVE_BUFFER};
 use crate::server::Sockets;
+use crate::swarm::Families;
 use crate::sys::failure::Failure;
 use crate::sys::file::open_regular;
 use crate::sys::privileges;
@@ -95,7 +96,7 @@ pub fn memory_ceiling(named: Option<u64>, headroom: Option<u64>, access_list: us
 }
 
 /// Restores the torrents of the state file, and warns of what is lost.
-pub fn restore<const N: usize>(tracker: &mut Tracker<N>, file: &OsStr, now: Now) {
+pub fn restore<F: Families>(tracker: &mut Tracker<F>, file: &OsStr, now: Now) {
     // the original uses the message of its config file here
     let Ok((reader, _)) = open_regular(file) else { return print_error(&file::cannot_open(file)) };
     match tracker.restore(BufReader::new(reader), now) {

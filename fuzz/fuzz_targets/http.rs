@@ -5,10 +5,11 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use opentracker::swarm::Dual;
 use opentracker_fuzz::{Bytes, Clock, all_leaves, ask, tracker};
 
 fuzz_target!(|data: &[u8]| {
-    let (mut tracker, mut clock, mut bytes) = (tracker::<4>(), Clock::default(), Bytes(data));
+    let (mut tracker, mut clock, mut bytes) = (tracker::<Dual>(), Clock::default(), Bytes(data));
     while let (Some(step), Some(from)) = (bytes.byte(), bytes.byte()) {
         let now = clock.step(step);
         let request = [b"GET /", bytes.text(), b"\r\n\r\n"].concat();

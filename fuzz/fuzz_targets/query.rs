@@ -17,11 +17,9 @@ fuzz_target!(|data: &[u8]| {
             break;
         }
     }
-    for extras in [Extras { ip: true, lognet: true }, Extras { ip: true, lognet: false }] {
+    for (lognet, ip_v6) in [(true, false), (true, true), (false, false), (false, true)] {
         let mut bytes = data.to_vec();
-        let _ = Parameters::<4>::parse(&mut Scanner::new(&mut bytes, 0), extras);
-        let mut bytes = data.to_vec();
-        let _ = Parameters::<16>::parse(&mut Scanner::new(&mut bytes, 0), extras);
+        let _ = Parameters::parse(&mut Scanner::new(&mut bytes, 0), Extras { ip: true, ip_v6, lognet });
     }
     let mut bytes = data.to_vec();
     let mut hashes = 0;

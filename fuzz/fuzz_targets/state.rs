@@ -5,7 +5,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use opentracker::swarm::PeerState;
+use opentracker::swarm::{Dual, PeerState, V4, V6};
 use opentracker::swarm::model::{Step, play_small};
 use opentracker_fuzz::Bytes;
 
@@ -17,7 +17,11 @@ fuzz_target!(|data: &[u8]| {
     let Some(choice) = bytes.byte().map(usize::from) else { return };
     let sizes = [(choice % 24) * 256, 7 + choice % 5, 7 + choice % 13, 4 + choice % 36];
     let steps: Vec<_> = std::iter::from_fn(|| step(&mut bytes)).take(STEPS).collect();
-    if choice < 128 { play_small::<4>(&steps, sizes) } else { play_small::<16>(&steps, sizes) }
+    match choice / 86 {
+        0 => play_small::<V4>(&steps, sizes),
+        1 => play_small::<V6>(&steps, sizes),
+        _ => play_small::<Dual>(&steps, sizes),
+    }
 });
 
 fn step(bytes: &mut Bytes<'_>) -> Option<Step> {

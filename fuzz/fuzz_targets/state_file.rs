@@ -2,12 +2,13 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use opentracker::swarm::V4;
 use opentracker_fuzz::{Clock, ask, tracker};
 
 fuzz_target!(|data: &[u8]| {
     let now = Clock::default().now();
     let dump_of = |state: &[u8]| {
-        let mut tracker = tracker::<4>();
+        let mut tracker = tracker::<V4>();
         let damaged = tracker.restore(state, now).expect("bytes in memory are read");
         (ask(&mut tracker, now, 1, b"GET /stats?mode=statedump HTTP/1.0\r\n\r\n"), damaged)
     };

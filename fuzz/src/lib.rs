@@ -2,11 +2,13 @@
 
 use opentracker::config::Permissions;
 use opentracker::tracker::http::Answer;
+use opentracker::swarm::Families;
 use opentracker::tracker::{Now, Settings, Tracker};
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// A tracker that trusts everybody.
-pub fn tracker<const N: usize>() -> Tracker<N> {
+pub fn tracker<F: Families>() -> Tracker<F> {
     let settings = Settings {
         redirect_url: Some(b"http://tracker.example/".to_vec()),
         stats_path: b"stats".to_vec(),
@@ -64,10 +66,15 @@ impl Clock {
     }
 }
 
+/// One of 256 addresses, of which every other one is of IPv6.
+pub fn address(number: u8) -> IpAddr {
+    if number % 2 == 0 { [number; 4].into() } else { [number; 16].into() }
+}
+
 /// Asks over HTTP, from one of 256 addresses, and makes the whole reply; panics where it is none.
-pub fn ask<const N: usize>(tracker: &mut Tracker<N>, now: Now, from: u8, request: &[u8]) -> Vec<u8> {
+pub fn ask<F: Families>(tracker: &mut Tracker<F>, now: Now, from: u8, request: &[u8]) -> Vec<u8> {
     let (mut out, mut body) = (Vec::new(), Vec::new());
-    match tracker.handle_http(now, &[from; N], &mut request.to_vec(), &mut out) {
+    match tracker.handle_http(now, address(from), &mut request.to_vec(), &mut out) {
         Answer::Whole(_) => {
             let head = out.windows(4).position(|end| end == b"\r\n\r\n").expect("a head");
             body = out.split_off(head + 4);
@@ -81,7 +88,7 @@ pub fn ask<const N: usize>(tracker: &mut Tracker<N>, now: Now, from: u8, request
 }
 
 /// Lets everything grow too old; panics where something stays.
-pub fn all_leaves<const N: usize>(tracker: &mut Tracker<N>, clock: &mut Clock) {
+pub fn all_leaves<F: Families>(tracker: &mut Tracker<F>, clock: &mut Clock) {
     for _ in 0..2 {
         let now = clock.step(7);
         while tracker.expire(now) <= now.up {}

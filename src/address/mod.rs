@@ -13,6 +13,15 @@ pub use number::{is_space, read_number, read_port, read_size};
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+/// A family of addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// IPv4, addresses of 4 bytes.
+    V4,
+    /// IPv6, addresses of 16 bytes.
+    V6,
+}
+
 /// Reads an address that such a build can store, anything behind it. `None` where there is no address, or one of a family that
 /// the build has no room for.
 pub fn read_storable<const N: usize>(text: &[u8]) -> Option<[u8; N]> {

@@ -1,13 +1,47 @@
 //! What this tracker has to report to the others of its cluster, in packets.
 
-use super::packet::{HEAD, Record, head};
+use super::packet::{HEAD, Kind, Record, kinds};
+use crate::address::Family;
 use crate::features::SYNC_LIVE;
 use crate::limits::{LIVESYNC_BACKLOG, LIVESYNC_DELAY, LIVESYNC_RETRY};
+use smallvec::SmallVec;
 use std::time::Duration;
 
-/// Records that wait to be sent.
+/// Records that wait to be sent, by the type of their packets.
 #[derive(Debug)]
-pub struct Outbox<const N: usize> {
+pub struct Outbox {
+    queues: SmallVec<[Queue; 2]>,
+}
+
+impl Outbox {
+    /// An empty outbox of the tracker with this id, which has peers of IPv4, of IPv6, or of both.
+    pub fn new(tracker_id: u32, v4: bool, v6: bool) -> Self {
+        Outbox { queues: kinds(v4, v6).map(|kind| Queue::new(tracker_id, kind)).collect() }
+    }
+
+    /// Adds a record. It is dropped where so many wait that the system cannot be taking any packets.
+    pub fn push(&mut self, record: &Record) {
+        let family = if record.address.is_ipv4() { Family::V4 } else { Family::V6 };
+        if let Some(queue) = self.queues.iter_mut().find(|queue| queue.kind.family == family) {
+            queue.push(record);
+        }
+    }
+
+    /// When the next packet is due, in time since the start. `None`: the outbox is empty.
+    pub fn due(&self) -> Option<Duration> {
+        self.queues.iter().filter_map(Queue::due).min()
+    }
+
+    /// Sends what is due, packet by packet. `send` returns whether the system took the packet; if not, it is sent again later.
+    pub fn flush(&mut self, up: Duration, mut send: impl FnMut(&[u8]) -> bool) {
+        self.queues.iter_mut().for_each(|queue| queue.flush(up, &mut send));
+    }
+}
+
+/// Records of one type that wait to be sent.
+#[derive(Debug)]
+struct Queue {
+    kind: Kind,
     head: [u8; HEAD],
     /// Packets, one after the other; all are full but the last one, perhaps.
     packets: Vec<u8>,
@@ -17,47 +51,40 @@ pub struct Outbox<const N: usize> {
     pause: Duration,
 }
 
-impl<const N: usize> Outbox<N> {
-    /// Bytes of a full packet.
-    const FULL: usize = HEAD + Record::<N>::PER_PACKET * Record::<N>::SIZE;
-
-    /// An empty outbox of the tracker with this id.
-    pub fn new(tracker_id: u32) -> Self {
+impl Queue {
+    fn new(tracker_id: u32, kind: Kind) -> Self {
         // all the memory it ever takes, so that no announce has to allocate
-        let packets = Vec::with_capacity(if SYNC_LIVE { LIVESYNC_BACKLOG * Self::FULL } else { 0 });
-        Outbox { head: head(tracker_id), packets, last: Duration::ZERO, pause: Duration::ZERO }
+        let packets = Vec::with_capacity(if SYNC_LIVE { LIVESYNC_BACKLOG * kind.full() } else { 0 });
+        Queue { kind, head: kind.head(tracker_id), packets, last: Duration::ZERO, pause: Duration::ZERO }
     }
 
-    /// Adds a record. It is dropped where so many wait that the system cannot be taking any packets.
-    pub fn push(&mut self, record: &Record<N>) {
-        if self.packets.len() >= LIVESYNC_BACKLOG * Self::FULL {
+    fn push(&mut self, record: &Record) {
+        if self.packets.len() >= LIVESYNC_BACKLOG * self.kind.full() {
             return;
         }
-        if self.packets.chunks_exact(Self::FULL).remainder().is_empty() {
+        if self.packets.chunks_exact(self.kind.full()).remainder().is_empty() {
             self.packets.extend_from_slice(&self.head);
         }
         record.write(&mut self.packets);
     }
 
-    /// When the next packet is due, in time since the start. `None`: the outbox is empty.
-    pub fn due(&self) -> Option<Duration> {
+    fn due(&self) -> Option<Duration> {
         let due = match self.packets.len() {
             0 => return None,
-            length if length >= Self::FULL => Duration::ZERO,
+            length if length >= self.kind.full() => Duration::ZERO,
             _ => self.last + LIVESYNC_DELAY,
         };
         Some(due.max(self.pause))
     }
 
-    /// Sends what is due, packet by packet. `send` returns whether the system took the packet; if not, it is sent again later.
-    pub fn flush(&mut self, up: Duration, mut send: impl FnMut(&[u8]) -> bool) {
+    fn flush(&mut self, up: Duration, mut send: impl FnMut(&[u8]) -> bool) {
         if self.due().is_none_or(|due| up < due) {
             return;
         }
         let mut sent = 0;
         while let Some(rest) = self.packets.get(sent..).filter(|rest| !rest.is_empty()) {
-            let packet = rest.get(..Self::FULL).unwrap_or(rest);
-            if packet.len() < Self::FULL && up < self.last + LIVESYNC_DELAY {
+            let packet = rest.get(..self.kind.full()).unwrap_or(rest);
+            if packet.len() < self.kind.full() && up < self.last + LIVESYNC_DELAY {
                 break;
             }
             if !send(packet) {
@@ -75,6 +102,7 @@ impl<const N: usize> Outbox<N> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::net::IpAddr;
 
     const ID: u32 = 7;
 
@@ -82,11 +110,15 @@ mod tests {
         Duration::from_millis(milliseconds)
     }
 
-    fn push<const N: usize>(outbox: &mut Outbox<N>, count: usize) {
+    fn push(outbox: &mut Outbox, count: usize) {
+        push_from(outbox, [1; 4].into(), count);
+    }
+
+    fn push_from(outbox: &mut Outbox, address: IpAddr, count: usize) {
         for n in 0..count {
             outbox.push(&Record {
                 info_hash: [n as u8; 20],
-                address: [1; N],
+                address,
                 port: [2; 2],
                 seeding: true,
                 completed: false,
@@ -96,11 +128,14 @@ mod tests {
     }
 
     /// Flushes, and returns the number of records in each packet.
-    fn flush<const N: usize>(outbox: &mut Outbox<N>, up: Duration) -> Vec<usize> {
+    fn flush(outbox: &mut Outbox, up: Duration) -> Vec<usize> {
         let mut sent = Vec::new();
+        let outbox_kinds: Vec<Kind> = outbox.queues.iter().map(|queue| queue.kind).collect();
+        let outbox_heads: Vec<_> = outbox.queues.iter().map(|queue| queue.head).collect();
         outbox.flush(up, |packet| {
-            assert_eq!(packet[..HEAD], head(ID));
-            sent.push(crate::cluster::packet::records::<N>(packet, ID + 1).count());
+            assert!(outbox_heads.contains(packet.first_chunk().unwrap()));
+            let families = outbox_kinds.iter().copied();
+            sent.push(crate::cluster::packet::records(packet, ID + 1, families).count());
             true
         });
         sent
@@ -108,10 +143,10 @@ mod tests {
 
     #[test]
     fn a_packet_is_sent_15_seconds_after_the_last_one() {
-        let mut outbox = Outbox::<4>::new(ID);
+        let mut outbox = Outbox::new(ID, true, false);
         assert_eq!(outbox.due(), None);
         assert_eq!(flush(&mut outbox, at(100_000)), [0; 0], "no packet without records");
-        let mut outbox = Outbox::<4>::new(ID);
+        let mut outbox = Outbox::new(ID, true, false);
         push(&mut outbox, 1);
         assert_eq!(outbox.due(), Some(at(15_000)), "counted from the start");
         assert_eq!(flush(&mut outbox, at(14_999)), [0; 0]);
@@ -129,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_full_packet_is_sent_at_once() {
-        let mut outbox = Outbox::<4>::new(ID);
+        let mut outbox = Outbox::new(ID, true, false);
         push(&mut outbox, 51);
         assert_eq!(flush(&mut outbox, at(1000)), [0; 0]);
         push(&mut outbox, 1);
@@ -140,14 +175,29 @@ mod tests {
         assert_eq!(flush(&mut outbox, at(2000)), [52, 52]);
         assert_eq!(outbox.due(), Some(at(17_000)));
         assert_eq!(flush(&mut outbox, at(17_000)), [3]);
-        let mut wide = Outbox::<16>::new(ID);
-        push(&mut wide, 40);
+        let mut wide = Outbox::new(ID, false, true);
+        push_from(&mut wide, [1; 16].into(), 40);
         assert_eq!(flush(&mut wide, at(0)), [36]);
     }
 
     #[test]
+    fn each_family_has_packets_of_its_own() {
+        let mut both = Outbox::new(ID, true, true);
+        push_from(&mut both, [1; 16].into(), 40);
+        push_from(&mut both, [1; 4].into(), 60);
+        let mut heads = Vec::new();
+        both.flush(at(0), |packet| {
+            heads.push((packet[7], packet.len()));
+            true
+        });
+        assert_eq!(heads, [(0, 8 + 52 * 28), (1, 8 + 36 * 40)]);
+        assert_eq!(both.due(), Some(at(15_000)));
+        assert_eq!(flush(&mut both, at(15_000)), [8, 4]);
+    }
+
+    #[test]
     fn what_the_system_does_not_take_is_sent_a_little_later() {
-        let mut outbox = Outbox::<4>::new(ID);
+        let mut outbox = Outbox::new(ID, true, false);
         push(&mut outbox, 110);
         let mut tried = 0;
         outbox.flush(at(1000), |_| {
@@ -162,7 +212,7 @@ mod tests {
 
     #[test]
     fn the_backlog_is_bounded() {
-        let mut outbox = Outbox::<4>::new(ID);
+        let mut outbox = Outbox::new(ID, true, false);
         push(&mut outbox, 52 * LIVESYNC_BACKLOG + 9);
         assert_eq!(flush(&mut outbox, at(0)), vec![52; LIVESYNC_BACKLOG]);
         push(&mut outbox, 52);
@@ -172,7 +222,7 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_is_lost_or_early(steps in prop::collection::vec((0..120_usize, 0..9000_u64), 1..60)) {
-            let mut outbox = Outbox::<4>::new(ID);
+            let mut outbox = Outbox::new(ID, true, false);
             let (mut pushed, mut sent, mut up, mut last) = (0, 0, 0, 0);
             for (count, milliseconds) in steps {
                 up += milliseconds;

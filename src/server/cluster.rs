@@ -1,11 +1,11 @@
 //! The cluster's part in a turn: a bounded number of packets comes in, and what is due goes out.
 
 use super::{Served, Server};
-use crate::address::from_ip;
 use crate::limits::{LIVESYNC_PACKETS_A_TURN, LIVESYNC_RECORDS_A_TURN};
+use crate::swarm::Families;
 use crate::tracker::Now;
 
-impl<const N: usize> Server<N> {
+impl<F: Families> Server<F> {
     /// Receives packets of the other trackers, as many as there is a turn for.
     pub(in crate::server) fn receive_from_cluster(&mut self, now: Now) -> Served {
         let mut served = Served { requests: 0, drained: true };
@@ -13,8 +13,8 @@ impl<const N: usize> Server<N> {
         let mut records = 0;
         for _ in 0..LIVESYNC_PACKETS_A_TURN {
             let Some(packet) = cluster.receive() else { return served };
-            if let Some((from, packet)) = packet.and_then(|(from, packet)| Some((from_ip(from)?, packet))) {
-                records += self.tracker.handle_sync(now, &from, packet);
+            if let Some((from, packet)) = packet {
+                records += self.tracker.handle_sync(now, from.to_canonical(), packet);
             }
             if records >= LIVESYNC_RECORDS_A_TURN {
                 break;

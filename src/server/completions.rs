@@ -1,6 +1,5 @@
 //! Completed downloads, written to the system's log (`syslogs`).
 
-use crate::address::to_ip;
 use crate::limits::SYSLOG_LINES_A_TURN;
 use crate::stats::dump::hex;
 use crate::sys::clock::Clock;
@@ -19,7 +18,7 @@ impl Completions {
     }
 
     /// Writes some of the downloads that wait to be written.
-    pub(in crate::server) fn write<const N: usize>(&mut self, observers: &mut Observers<N>, clock: &Clock) {
+    pub(in crate::server) fn write(&mut self, observers: &mut Observers, clock: &Clock) {
         if !observers.is_waiting() {
             return;
         }
@@ -37,14 +36,14 @@ impl Completions {
 }
 
 /// A completed download as the original words it.
-fn line<const N: usize>(completion: &Completion<N>) -> String {
+fn line(completion: &Completion) -> String {
     let Completion { unix, info_hash, peer_id, address } = completion;
     let mut digits = Vec::new();
     hex(&mut digits, info_hash);
     digits.extend_from_slice(b" peer_id=");
     peer_id.iter().for_each(|peer_id| hex(&mut digits, peer_id));
     let digits = String::from_utf8_lossy(&digits);
-    let (time, ip) = (iso_8601(*unix), to_ip(address).to_canonical());
+    let (time, ip) = (iso_8601(*unix), address.to_canonical());
     format!("time={time} event=completed info_hash={digits} ip={ip}")
 }
 
@@ -54,7 +53,8 @@ mod tests {
 
     #[test]
     fn lines_of_the_original() {
-        let mut completion = Completion { unix: 0, info_hash: [0xab; 20], peer_id: None, address: [127, 0, 0, 1] };
+        let mut completion =
+            Completion { unix: 0, info_hash: [0xab; 20], peer_id: None, address: [127, 0, 0, 1].into() };
         let time = iso_8601(0);
         let hash = "AB".repeat(20);
         let start = format!("time={time} event=completed info_hash={hash} peer_id=");

@@ -13,6 +13,7 @@ mod udp;
 use crate::access::Loader;
 use crate::cluster::Sockets as Cluster;
 use crate::limits::EVENTS_A_TURN;
+use crate::swarm::Families;
 use crate::sys::clock::Clock;
 use crate::sys::failure::Failure;
 use crate::sys::poller::{Event, Interest, Poller};
@@ -88,9 +89,9 @@ pub struct Sockets {
 }
 
 /// What the parts of a turn have in common.
-struct Context<'a, const N: usize> {
+struct Context<'a, F: Families> {
     now: Now,
-    tracker: &'a mut Tracker<N>,
+    tracker: &'a mut Tracker<F>,
     poller: &'a mut Poller,
 }
 
@@ -111,13 +112,13 @@ impl AddAssign for Served {
 }
 
 /// A tracker with its sockets.
-pub struct Server<const N: usize> {
+pub struct Server<F: Families> {
     clock: Clock,
     signals: Signals,
     poller: Poller,
-    tracker: Tracker<N>,
+    tracker: Tracker<F>,
     loader: Option<Loader>,
-    http: Http<N>,
+    http: Http<F>,
     udp: udp::Service,
     cluster: Option<Cluster>,
     completions: Completions,
@@ -125,7 +126,7 @@ pub struct Server<const N: usize> {
     coalescing: Coalescing,
 }
 
-impl<const N: usize> Server<N> {
+impl<F: Families> Server<F> {
     /// Takes the sockets, the tracker and the system's log, and starts the workers asked for.
     ///
     /// # Errors
@@ -134,7 +135,7 @@ impl<const N: usize> Server<N> {
         clock: Clock,
         signals: Signals,
         sockets: Sockets,
-        tracker: Tracker<N>,
+        tracker: Tracker<F>,
         loader: Option<Loader>,
         log: Option<SystemLog>,
     ) -> Result<Self, Failure> {
@@ -144,7 +145,7 @@ impl<const N: usize> Server<N> {
             watch(&mut poller, loader.waker(), Token::Loader)?;
         }
         let http = Http::new(sockets.listeners, sockets.max_connections, &mut poller)?;
-        let udp = udp::Service::new::<N>(clock.clone(), sockets.udp, sockets.coalesce_rate, &mut poller)?;
+        let udp = udp::Service::new::<F>(clock.clone(), sockets.udp, sockets.coalesce_rate, &mut poller)?;
         if let Some(cluster) = &sockets.cluster {
             watch(&mut poller, cluster.receiver(), Token::Cluster)?;
         }
@@ -253,7 +254,7 @@ impl<const N: usize> Server<N> {
         }
     }
 
-    fn http(&mut self, now: Now) -> (&Clock, &mut Http<N>, Context<'_, N>) {
+    fn http(&mut self, now: Now) -> (&Clock, &mut Http<F>, Context<'_, F>) {
         let Server { clock, http, tracker, poller, .. } = self;
         (clock, http, Context { now, tracker, poller })
     }

@@ -2,13 +2,14 @@
 //!
 //! Peers come in the order of their torrents, so the count of a network is known only after the last peer. There may be as many networks
 //! as peers, and memory is bounded: a pass over all peers counts only so many networks, the lowest addresses first. Where there are
-//! more, another pass counts the next ones.
+//! more, another pass counts the next ones. Where there are peers of both families, those of IPv4 are counted first, then those of IPv6.
 
 use super::best::Best;
 use crate::address::to_ip;
 use crate::limits::{NETWORKS_COUNTED, NETWORKS_LISTED};
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::net::IpAddr;
 
 /// Bits of the narrower and the wider networks, by bytes of an address (as the original).
 const fn widths(address: usize) -> (usize, usize) {
@@ -31,9 +32,9 @@ pub enum Selection {
     Done,
 }
 
-/// Counts peers by network: first each peer is counted, then the busiest networks are selected in slices.
+/// The tables of one family. It counts peers by network: first each peer is counted, then the busiest networks are selected in slices.
 #[derive(Debug)]
-pub struct Networks<const N: usize> {
+struct Tables<const N: usize> {
     /// An ordered map: it grows without the pauses of a hash table.
     counted: BTreeMap<[u8; N], u32>,
     /// The lowest network that this pass counts.
@@ -48,15 +49,15 @@ pub struct Networks<const N: usize> {
     widening: ([u8; N], u32),
 }
 
-impl<const N: usize> Default for Networks<N> {
+impl<const N: usize> Default for Tables<N> {
     fn default() -> Self {
         Self::counting(NETWORKS_COUNTED)
     }
 }
 
-impl<const N: usize> Networks<N> {
+impl<const N: usize> Tables<N> {
     fn counting(per_pass: usize) -> Self {
-        Networks {
+        Tables {
             counted: BTreeMap::new(),
             from: [0; N],
             below: None,
@@ -68,14 +69,14 @@ impl<const N: usize> Networks<N> {
     }
 
     /// Bytes that counting so many peers may take.
-    pub fn memory(peers: u64) -> usize {
+    fn memory(peers: u64) -> usize {
         let networks = usize::try_from(peers).map_or(NETWORKS_COUNTED, |peers| peers.min(NETWORKS_COUNTED));
         // nodes of eleven entries are two thirds full
         networks * (2 * N + 16)
     }
 
     /// Counts one peer.
-    pub fn count(&mut self, address: &[u8; N]) {
+    fn count(&mut self, address: &[u8; N]) {
         let network = narrow(address);
         if network < self.from || self.below.is_some_and(|below| network >= below) {
             return;
@@ -87,7 +88,7 @@ impl<const N: usize> Networks<N> {
     }
 
     /// Selects from so many of the counted networks, and forgets these.
-    pub fn select(&mut self, networks: usize) -> Selection {
+    fn select(&mut self, networks: usize) -> Selection {
         for _ in 0..networks {
             let Some((address, count)) = self.counted.pop_first() else { return self.end_pass() };
             self.narrow.offer(count, address);
@@ -116,14 +117,69 @@ impl<const N: usize> Networks<N> {
     }
 
     /// Forgets so many of the counted networks. Returns whether none are left.
-    pub fn discard(&mut self, networks: usize) -> bool {
+    fn discard(&mut self, networks: usize) -> bool {
         (0..networks).any(|_| self.counted.pop_first().is_none())
     }
 
     /// Writes the page.
-    pub fn write(&self, out: &mut Vec<u8>) {
+    fn write(&self, out: &mut Vec<u8>) {
         write_table(out, widths(N).0, &self.narrow);
         write_table(out, widths(N).1, &self.wide);
+    }
+}
+
+/// The page of the busiest networks of the families that there are peers of, while it is made.
+#[derive(Debug)]
+pub struct Networks {
+    v4: Option<Tables<4>>,
+    v6: Option<Tables<16>>,
+    /// The tables of IPv4 are complete, if there are any.
+    is_v4_done: bool,
+}
+
+impl Networks {
+    /// An empty page, with tables of IPv4, of IPv6, or of both.
+    pub fn new(v4: bool, v6: bool) -> Self {
+        Self { v4: v4.then(Tables::default), v6: v6.then(Tables::default), is_v4_done: !v4 }
+    }
+
+    /// Bytes that counting so many peers may take: one family is counted at a time.
+    pub fn memory(&self, peers: u64) -> usize {
+        if self.v6.is_some() { Tables::<16>::memory(peers) } else { Tables::<4>::memory(peers) }
+    }
+
+    /// Counts one peer, if it is of the family that this pass counts.
+    pub fn count(&mut self, address: IpAddr) {
+        match (address, &mut self.v4, &mut self.v6) {
+            (IpAddr::V4(address), Some(tables), _) if !self.is_v4_done => tables.count(&address.octets()),
+            (IpAddr::V6(address), _, Some(tables)) if self.is_v4_done => tables.count(&address.octets()),
+            _ => {}
+        }
+    }
+
+    /// Selects from so many of the counted networks, and forgets these.
+    pub fn select(&mut self, networks: usize) -> Selection {
+        match (&mut self.v4, &mut self.v6) {
+            (Some(tables), v6) if !self.is_v4_done => {
+                let selection = tables.select(networks);
+                self.is_v4_done = selection == Selection::Done;
+                if self.is_v4_done && v6.is_some() { Selection::NextPass } else { selection }
+            }
+            (_, Some(tables)) => tables.select(networks),
+            _ => Selection::Done,
+        }
+    }
+
+    /// Forgets so many of the counted networks. Returns whether none are left.
+    pub fn discard(&mut self, networks: usize) -> bool {
+        let is_empty = self.v4.as_mut().is_none_or(|tables| tables.discard(networks));
+        is_empty && self.v6.as_mut().is_none_or(|tables| tables.discard(networks))
+    }
+
+    /// Writes the page.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        self.v4.iter().for_each(|tables| tables.write(out));
+        self.v6.iter().for_each(|tables| tables.write(out));
     }
 }
 
@@ -163,7 +219,7 @@ mod tests {
     }
 
     fn page_counting<const N: usize>(per_pass: usize, peers: &[[u8; N]]) -> String {
-        let mut networks = Networks::counting(per_pass);
+        let mut networks = Tables::counting(per_pass);
         loop {
             peers.iter().for_each(|peer| networks.count(peer));
             assert!(networks.counted.len() <= per_pass);
@@ -202,6 +258,25 @@ mod tests {
         for per_pass in [1, 7, 500, 10_000] {
             assert_eq!(page_counting(per_pass, &peers), whole, "{per_pass} in a pass");
         }
+    }
+
+    #[test]
+    fn both_families_are_counted_one_after_the_other() {
+        let mut networks = Networks::new(true, true);
+        let peers = ["10.0.0.1", "2001:db8::1", "10.0.0.2", "10.0.1.1"].map(|text| text.parse().unwrap());
+        loop {
+            peers.iter().for_each(|peer| networks.count(*peer));
+            let mut selections = (0..).map(|_| networks.select(2));
+            if selections.find(|selection| *selection != Selection::Unfinished) == Some(Selection::Done) {
+                break;
+            }
+        }
+        let mut out = Vec::new();
+        networks.write(&mut out);
+        let v4 = "Networks, limit /28:\n00000002: 10.0.0.0\n00000001: 10.0.1.0\n\n\
+                  Networks, limit /24:\n00000002: 10.0.0.0\n00000001: 10.0.1.0\n\n";
+        let v6 = "Networks, limit /68:\n00000001: 2001:db8::\n\nNetworks, limit /48:\n00000001: 2001:db8::\n\n";
+        assert_eq!(String::from_utf8(out).unwrap(), format!("{v4}{v6}"));
     }
 
     #[test]

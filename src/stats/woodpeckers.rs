@@ -7,6 +7,7 @@ use super::best::Best;
 use super::networks::{narrow, write_narrow};
 use crate::limits::{NETWORKS_LISTED, WOODPECKER_HALVING, WOODPECKER_MINUTES, WOODPECKER_NETWORKS};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::ops::Bound;
 use std::time::Duration;
 
@@ -27,25 +28,25 @@ impl Count {
     }
 }
 
-/// The networks, and how often their peers announced too early of late.
+/// The networks of one family, and how often their peers announced too early of late.
 #[derive(Debug, Default)]
-pub struct Woodpeckers<const N: usize> {
+struct Table<const N: usize> {
     /// An ordered map: it grows without the pauses of a hash table.
     networks: BTreeMap<[u8; N], Count>,
     /// Up to where networks have been checked for expiry.
     checked: Option<[u8; N]>,
 }
 
-/// The page of the busiest networks, while it is made.
+/// The busiest networks of one family, while they are selected.
 #[derive(Debug)]
-pub struct WoodpeckerPage<const N: usize> {
+struct Busiest<const N: usize> {
     after: Option<[u8; N]>,
     best: Best<[u8; N]>,
 }
 
-impl<const N: usize> Default for WoodpeckerPage<N> {
+impl<const N: usize> Default for Busiest<N> {
     fn default() -> Self {
-        WoodpeckerPage { after: None, best: Best::new(NETWORKS_LISTED) }
+        Busiest { after: None, best: Best::new(NETWORKS_LISTED) }
     }
 }
 
@@ -54,9 +55,9 @@ fn halvings(up: Duration) -> u32 {
     u32::try_from(up.as_secs() / WOODPECKER_HALVING.as_secs().max(1)).unwrap_or(u32::MAX)
 }
 
-impl<const N: usize> Woodpeckers<N> {
+impl<const N: usize> Table<N> {
     /// Counts an announce of a known peer, so many minutes after its last one. Only early ones count.
-    pub fn count(&mut self, up: Duration, address: &[u8; N], minutes_ago: u32) {
+    fn count(&mut self, up: Duration, address: &[u8; N], minutes_ago: u32) {
         if minutes_ago == 0 || minutes_ago >= WOODPECKER_MINUTES {
             return;
         }
@@ -72,7 +73,7 @@ impl<const N: usize> Woodpeckers<N> {
     }
 
     /// Checks so many networks, and forgets those whose count is 0.
-    pub fn expire_step(&mut self, up: Duration, networks: usize) {
+    fn expire_step(&mut self, up: Duration, networks: usize) {
         let from = self.checked.map_or(Bound::Unbounded, Bound::Excluded);
         let now = halvings(up);
         let checked: Vec<_> =
@@ -84,7 +85,7 @@ impl<const N: usize> Woodpeckers<N> {
     }
 
     /// Offers so many networks to a page. Returns whether all have been offered.
-    pub fn select(&self, page: &mut WoodpeckerPage<N>, up: Duration, networks: usize) -> bool {
+    fn select(&self, page: &mut Busiest<N>, up: Duration, networks: usize) -> bool {
         let from = page.after.map_or(Bound::Unbounded, Bound::Excluded);
         let mut left = networks;
         for (network, count) in self.networks.range((from, Bound::Unbounded)).take(networks) {
@@ -96,10 +97,58 @@ impl<const N: usize> Woodpeckers<N> {
     }
 }
 
-impl<const N: usize> WoodpeckerPage<N> {
+impl<const N: usize> Busiest<N> {
     /// Writes the page.
-    pub fn write(&self, out: &mut Vec<u8>) {
+    fn write(&self, out: &mut Vec<u8>) {
         write_narrow(out, &self.best);
+    }
+}
+
+/// The networks of the families that there are peers of, and how often their peers announced too early of late.
+#[derive(Debug)]
+pub struct Woodpeckers {
+    v4: Option<Table<4>>,
+    v6: Option<Table<16>>,
+}
+
+/// The page of the busiest networks, while it is made.
+#[derive(Debug, Default)]
+pub struct WoodpeckerPage {
+    v4: Busiest<4>,
+    v6: Busiest<16>,
+}
+
+impl Woodpeckers {
+    /// No networks yet: of IPv4, of IPv6, or of both.
+    pub fn new(v4: bool, v6: bool) -> Self {
+        Self { v4: v4.then(Table::default), v6: v6.then(Table::default) }
+    }
+
+    /// Counts an announce of a known peer, so many minutes after its last one. Only early ones count.
+    pub fn count(&mut self, up: Duration, address: IpAddr, minutes_ago: u32) {
+        match (address, &mut self.v4, &mut self.v6) {
+            (IpAddr::V4(address), Some(table), _) => table.count(up, &address.octets(), minutes_ago),
+            (IpAddr::V6(address), _, Some(table)) => table.count(up, &address.octets(), minutes_ago),
+            _ => {}
+        }
+    }
+
+    /// Checks so many networks of each family, and forgets those whose count is 0.
+    pub fn expire_step(&mut self, up: Duration, networks: usize) {
+        self.v4.iter_mut().for_each(|table| table.expire_step(up, networks));
+        self.v6.iter_mut().for_each(|table| table.expire_step(up, networks));
+    }
+
+    /// Offers so many networks to a page. Returns whether all have been offered.
+    pub fn select(&self, page: &mut WoodpeckerPage, up: Duration, networks: usize) -> bool {
+        let is_v4_done = self.v4.as_ref().is_none_or(|table| table.select(&mut page.v4, up, networks));
+        is_v4_done && self.v6.as_ref().is_none_or(|table| table.select(&mut page.v6, up, networks))
+    }
+
+    /// Writes a page.
+    pub fn write(&self, page: &WoodpeckerPage, out: &mut Vec<u8>) {
+        self.v4.iter().for_each(|_| page.v4.write(out));
+        self.v6.iter().for_each(|_| page.v6.write(out));
     }
 }
 
@@ -107,8 +156,8 @@ impl<const N: usize> WoodpeckerPage<N> {
 mod tests {
     use super::*;
 
-    fn page<const N: usize>(woodpeckers: &Woodpeckers<N>, seconds: u64) -> String {
-        let mut made = WoodpeckerPage::default();
+    fn page<const N: usize>(woodpeckers: &Table<N>, seconds: u64) -> String {
+        let mut made = Busiest::default();
         while !woodpeckers.select(&mut made, Duration::from_secs(seconds), 2) {}
         let mut out = Vec::new();
         made.write(&mut out);
@@ -117,7 +166,7 @@ mod tests {
 
     #[test]
     fn counts_are_halved_every_two_minutes() {
-        let mut woodpeckers = Woodpeckers::<4>::default();
+        let mut woodpeckers = Table::<4>::default();
         let at = Duration::from_secs;
         assert_eq!(page(&woodpeckers, 0), "Networks, limit /28:\n\n");
         for minutes in 0..25 {
@@ -136,7 +185,7 @@ mod tests {
 
     #[test]
     fn networks_whose_count_is_0_are_forgotten() {
-        let mut woodpeckers = Woodpeckers::<16>::default();
+        let mut woodpeckers = Table::<16>::default();
         for n in 0..100 {
             let up = Duration::from_secs(if n % 3 == 0 { 130 } else { 0 });
             woodpeckers.count(up, &[n; 16], 5);
@@ -146,5 +195,17 @@ mod tests {
         }
         assert_eq!(woodpeckers.networks.len(), 34);
         assert!(woodpeckers.networks.keys().all(|network| network[0] % 3 == 0));
+    }
+    #[test]
+    fn each_family_has_a_table_of_its_own() {
+        let mut woodpeckers = Woodpeckers::new(true, true);
+        for address in ["10.0.0.1", "2001:db8::1", "10.0.0.2"] {
+            woodpeckers.count(Duration::ZERO, address.parse().unwrap(), 5);
+        }
+        let (mut page, mut out) = (WoodpeckerPage::default(), Vec::new());
+        while !woodpeckers.select(&mut page, Duration::ZERO, 1) {}
+        woodpeckers.write(&page, &mut out);
+        let tables = "Networks, limit /28:\n00000002: 10.0.0.0\n\nNetworks, limit /68:\n00000001: 2001:db8::\n\n";
+        assert_eq!(String::from_utf8(out).unwrap(), tables);
     }
 }

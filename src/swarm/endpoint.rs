@@ -1,6 +1,7 @@
 //! Who a peer is: its endpoint, as it goes over the wire.
 
 use super::index::search::Key;
+use crate::address::Family;
 use std::cmp::Ordering;
 
 /// Where a peer listens: `N` bytes of address (4 or 16) and the port, both in network order, as on the wire (BEP 23, BEP 7).
@@ -61,6 +62,39 @@ impl<const N: usize> Key for Endpoint<N> {
     }
 }
 
+/// Where a peer of either family listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DualEndpoint {
+    /// By IPv4.
+    V4(Endpoint<4>),
+    /// By IPv6.
+    V6(Endpoint<16>),
+}
+
+impl DualEndpoint {
+    /// The family of its address.
+    pub fn family(&self) -> Family {
+        match self {
+            Self::V4(_) => Family::V4,
+            Self::V6(_) => Family::V6,
+        }
+    }
+
+    /// The same, if it is of IPv6, or the first of IPv6 that there can be.
+    pub(super) fn v6_or_lowest(self) -> Endpoint<16> {
+        match self {
+            Self::V4(_) => Endpoint::default(),
+            Self::V6(peer) => peer,
+        }
+    }
+}
+
+impl Default for DualEndpoint {
+    fn default() -> Self {
+        Self::V4(Endpoint::default())
+    }
+}
+
 /// Folds a product of full width, by which every bit depends on all. Zero stays zero.
 fn mix(n: u64) -> u64 {
     let product = u128::from(n) * 0x9e37_79b9_7f4a_7c15;
@@ -74,6 +108,31 @@ pub struct PeerState {
     pub seeding: bool,
     /// It has just got everything; counts only if it is seeding too (as the original).
     pub completed: bool,
+}
+
+/// How many peers a reply is to have, and of which family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The most that are wanted.
+    pub peers: usize,
+    /// The one family that they are of, where swarms have peers of both. `None`: both, shared out by how many there are.
+    pub family: Option<Family>,
+}
+
+/// The peers that a reply has, as bytes: first those of IPv4, then those of IPv6.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Chosen {
+    /// Bytes of the IPv4 ones, 6 each.
+    pub v4: usize,
+    /// Bytes of the IPv6 ones, 18 each.
+    pub v6: usize,
+}
+
+impl Chosen {
+    /// Bytes of all.
+    pub fn bytes(self) -> usize {
+        self.v4 + self.v6
+    }
 }
 
 #[cfg(test)]

@@ -1,31 +1,31 @@
 //! The walk that expires: peers and torrents leave, and memory is given back, a bounded slice at a time.
 
-use super::endpoint::Endpoint;
+use super::families::Families;
 use super::index::{Page, Place};
-use super::peers::Peers;
+use super::peers::{PeerSet, PeerStore};
 use super::{InfoHash, Swarms};
 
 /// How far the walk has come.
 #[derive(Default)]
-pub(super) struct Expiry<const N: usize> {
+pub(super) struct Expiry<F: Families> {
     /// All torrents up to this one are done.
     after: Option<InfoHash>,
     /// The torrent that is being swept, a large one, and the peer to go on at.
-    within: Option<(InfoHash, Endpoint<N>)>,
+    within: Option<(InfoHash, F::Peer)>,
 }
 
-impl<const N: usize> Swarms<N> {
+impl<F: Families> Swarms<F> {
     /// Does a bounded slice of the walk over all torrents in which peers and torrents leave. A step is a torrent, or a
     /// page of peers of a large swarm. True when a whole walk just ended; the next call begins another.
     pub fn expire(&mut self, now: u32, steps: usize) -> bool {
         let mut left = steps.max(1);
-        self.store.free_some(left);
+        self.store.free_some(&mut self.budget, left);
         while left > 0 {
             if let Some((hash, from)) = self.expiry.within {
                 self.sweep(hash, from, &mut left);
             } else if !self.expire_page(now, &mut left) {
                 self.expiry.after = None;
-                self.store.budget.recover();
+                self.budget.recover();
                 self.entries.find_surplus();
                 self.store.find_surplus();
                 return true;
@@ -48,14 +48,14 @@ impl<const N: usize> Swarms<N> {
                 continue;
             }
             let entry = &mut self.torrents.items_mut(&mut self.entries, place)[at];
-            entry.peers.relocate(&mut self.store);
-            if matches!(entry.peers, Peers::Paged(_)) {
-                self.expiry.within = Some((hash, Endpoint::default()));
+            entry.peers.relocate(&mut self.store, &mut self.budget);
+            if entry.peers.is_paged(&self.store) {
+                self.expiry.within = Some((hash, F::Peer::default()));
                 break;
             }
             at += 1;
         }
-        self.torrents.settle(&mut self.entries, &mut self.store.budget, place);
+        self.torrents.settle(&mut self.entries, &mut self.budget, place);
         true
     }
 
@@ -63,17 +63,17 @@ impl<const N: usize> Swarms<N> {
     fn relocate(&mut self, place: Place) {
         let Page { slot, len, .. } = *self.torrents.page(place);
         if self.entries.is_surplus(slot) {
-            self.torrents.page_mut(place).slot = self.entries.relocate(slot, len.into(), &mut self.store.budget);
+            self.torrents.page_mut(place).slot = self.entries.relocate(slot, len.into(), &mut self.budget);
         }
     }
 
     /// Rids a large swarm's pages of peers that are too old.
-    fn sweep(&mut self, hash: InfoHash, from: Endpoint<N>, left: &mut usize) {
+    fn sweep(&mut self, hash: InfoHash, from: F::Peer, left: &mut usize) {
         self.expiry.within = None;
         let place = self.torrents.locate(&self.entries, &hash);
         if let Ok(at) = self.torrents.search(&self.entries, place, &hash) {
             let entry = &mut self.torrents.items_mut(&mut self.entries, place)[at];
-            let next = entry.peers.sweep(&mut self.store, entry.minute, from, left);
+            let next = entry.peers.sweep(&mut self.store, &mut self.budget, entry.minute, from, left);
             self.expiry.within = next.map(|next| (hash, next));
         }
     }

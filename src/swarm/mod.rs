@@ -1,15 +1,17 @@
 //! The state of the tracker: all torrents by info hash, the peers of each, the choice of peers, and who leaves when.
 //!
 //! No I/O, no clock, no source of randomness: time, in whole minutes, and a [`Random`] are arguments.
-//! One thread owns it all. Everything here is generic over `N`, the bytes of an address: 4 or 16.
+//! One thread owns it all. Everything here is generic over the families of addresses that there are peers of.
 //!
 //! - `memory`: the state's own memory: a budget, and pools of equal slots
 //! - `index`: pages in order; torrents are found through one, and the peers of large swarms
 //! - `torrent`, `peers`: a torrent, its peers in their three forms, and the choice among them
+//! - `families`: IPv4, IPv6, or both
 //! - `expire`, `walk`: slices of the walks over all torrents, to clean and to look
 
 mod endpoint;
 mod expire;
+mod families;
 mod index;
 mod memory;
 mod peers;
@@ -21,7 +23,8 @@ mod walk;
 
 use crate::limits::{SWARM_CHUNK, SWARM_FILL, SWARM_PAGE, SWARM_PEER_PAGE, SWARM_WINDOW, UDP_SCRAPE_MAX};
 pub use crate::types::{Counts, InfoHash};
-pub use endpoint::{Endpoint, PeerState};
+pub use endpoint::{Chosen, DualEndpoint, Endpoint, PeerState, Wanted};
+pub use families::{Dual, Families, V4, V6};
 pub use random::Random;
 #[cfg(fuzzing)]
 pub use tests::model;
@@ -31,8 +34,8 @@ pub use walk::{Cursor, PeerCursor};
 use expire::Expiry;
 use index::lookup::Lookups;
 use index::{Place, Tree};
-use memory::Pool;
-use peers::{ARRAY_MAX, PeerCounts, Store};
+use memory::{Budget, Pool};
+use peers::{ARRAY_MAX, PeerCounts, PeerSet, PeerStore};
 use std::alloc::{Layout, handle_alloc_error};
 use torrent::Entry;
 
@@ -92,7 +95,7 @@ const SCRAPED_TOGETHER: usize = UDP_SCRAPE_MAX.div_ceil(2);
 
 /// How large the parts of the state are; tests make them small.
 #[derive(Clone, Copy, Debug)]
-struct Sizes {
+pub struct Sizes {
     /// Bytes of a chunk of memory, at most [`SWARM_CHUNK`].
     chunk: usize,
     /// Torrents of a page.
@@ -110,26 +113,28 @@ impl Default for Sizes {
 }
 
 /// All torrents and their peers.
-pub struct Swarms<const N: usize> {
+pub struct Swarms<F: Families> {
     torrents: Tree,
-    entries: Pool<Entry<N>>,
-    /// Peers that do not live in their torrent's entry, and the budget of all memory.
-    store: Store<N>,
+    entries: Pool<Entry<F>>,
+    /// Peers that do not live in their torrent's entry.
+    store: F::Store,
+    /// The memory of all of it.
+    budget: Budget,
     /// Those that will be announced to next.
     announced: Lookups,
     /// Those that will be scraped: by themselves, since a scrape may come between announces that were looked up.
     scraped: Lookups,
     totals: Totals,
-    expiry: Expiry<N>,
+    expiry: Expiry<F>,
 }
 
-impl<const N: usize> Default for Swarms<N> {
+impl<F: Families> Default for Swarms<F> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<const N: usize> Swarms<N> {
+impl<F: Families> Swarms<F> {
     /// No torrents yet.
     pub fn new() -> Self {
         Self::with_sizes(Sizes::default())
@@ -138,14 +143,15 @@ impl<const N: usize> Swarms<N> {
     /// The same, with other sizes. The state does not depend on them.
     fn with_sizes(sizes: Sizes) -> Self {
         let mut entries = Pool::new(sizes.chunk, &[sizes.page], (SWARM_WINDOW + 1) * sizes.page);
-        let mut store = Store::new(sizes);
+        let (store, mut budget) = (F::Store::new(sizes), Budget::default());
         // the first page of all; what is refused from here on is an answer, but without this there is no tracker
-        let torrents = Tree::new(&mut entries, 0, SWARM_FILL, 0, &mut store.budget)
-            .unwrap_or_else(|| handle_alloc_error(Layout::new::<Entry<N>>()));
+        let torrents = Tree::new(&mut entries, 0, SWARM_FILL, 0, &mut budget)
+            .unwrap_or_else(|| handle_alloc_error(Layout::new::<Entry<F>>()));
         Self {
             torrents,
             entries,
             store,
+            budget,
             announced: Lookups::default(),
             scraped: Lookups::default(),
             totals: Totals::default(),
@@ -155,24 +161,24 @@ impl<const N: usize> Swarms<N> {
 
     /// Bytes of memory that the state holds.
     pub fn bytes_held(&self) -> usize {
-        self.store.budget.held()
+        self.budget.held()
     }
 
     /// Sets how many bytes the state may hold from now on. What it holds already stays, but nothing is added beyond.
     pub fn set_ceiling(&mut self, bytes: usize) {
-        self.store.budget.set_ceiling(bytes);
+        self.budget.set_ceiling(bytes);
     }
 
     /// Bytes that it may hold.
     pub fn ceiling(&self) -> usize {
-        self.store.budget.ceiling()
+        self.budget.ceiling()
     }
 
     /// Sets so many bytes aside that go back to the system where it refuses memory to the state, so that everything else in the
     /// process finds some. Whenever a walk of [`Self::expire`] ends they are set aside again; until that succeeds nothing is added.
     pub fn set_reserve(&mut self, bytes: usize) {
-        self.store.budget.set_reserve(bytes);
-        self.store.budget.recover();
+        self.budget.set_reserve(bytes);
+        self.budget.recover();
     }
 
     /// Slots of torrents and of peers that are taken.
@@ -183,7 +189,7 @@ impl<const N: usize> Swarms<N> {
 
     /// How often memory for a peer or a torrent was refused, by the ceiling or by the system.
     pub fn refusals(&self) -> u64 {
-        self.store.budget.refusals()
+        self.budget.refusals()
     }
 
     /// Looks up the torrents that will be announced to next, in this order, and has them fetched into the cache, so that those
@@ -200,9 +206,9 @@ impl<const N: usize> Swarms<N> {
         &mut self,
         now: u32,
         hash: &InfoHash,
-        peer: &Endpoint<N>,
+        peer: &F::Peer,
         what: PeerState,
-    ) -> (Announced, Torrent<'_, N>) {
+    ) -> (Announced, Torrent<'_, F>) {
         let (place, found) = self.announced.find(&self.torrents, &self.entries, hash);
         let found = match found {
             Ok(at) => Some((place, at)),
@@ -214,8 +220,8 @@ impl<const N: usize> Swarms<N> {
         };
         let entry = &mut self.torrents.items_mut(&mut self.entries, place)[at];
         let before = entry.peers.counts(&self.store);
-        entry.pass(now, &mut self.store);
-        let stored = entry.peers.announce(&mut self.store, entry.minute, peer, what);
+        entry.pass(now, &mut self.store, &mut self.budget);
+        let stored = entry.peers.announce(&mut self.store, &mut self.budget, entry.minute, peer, what);
         let announced = stored.unwrap_or(Announced::NOT_STORED);
         entry.downloaded = entry.downloaded.saturating_add(u32::from(announced.newly_completed));
         self.totals.shift(before, entry.peers.counts(&self.store));
@@ -223,15 +229,22 @@ impl<const N: usize> Swarms<N> {
         (announced, Torrent { entry: Some(entry), store: &self.store, guest })
     }
 
+    /// A torrent, cleaned, for one who is told of its peers but is none of them. It is not made if it is not there.
+    pub fn look(&mut self, now: u32, hash: &InfoHash) -> Torrent<'_, F> {
+        let is_there = self.scrape(now, hash).is_some();
+        let entry = if is_there { self.entry(hash) } else { None };
+        Torrent { entry, store: &self.store, guest: None }
+    }
+
     /// A peer leaves a swarm. Returns whether it was there, and what the torrent counts without it; None if there is no
     /// such torrent. Nothing is cleaned: peers that are due to leave, but were not cleaned yet, are still counted.
-    pub fn stop(&mut self, hash: &InfoHash, peer: &Endpoint<N>) -> Option<(bool, Counts)> {
+    pub fn stop(&mut self, hash: &InfoHash, peer: &F::Peer) -> Option<(bool, Counts)> {
         let (place, found) = self.announced.find(&self.torrents, &self.entries, hash);
         let entry = &mut self.torrents.items_mut(&mut self.entries, place)[found.ok()?];
         let before = entry.peers.counts(&self.store);
-        let was_there = entry.peers.remove(&mut self.store, entry.minute, peer);
+        let was_there = entry.peers.remove(&mut self.store, &mut self.budget, entry.minute, peer);
         if entry.peers.is_empty(&self.store) {
-            entry.peers.clear(&mut self.store);
+            entry.peers.clear(&mut self.store, &mut self.budget);
         }
         self.totals.shift(before, entry.peers.counts(&self.store));
         Some((was_there, entry.counts(&self.store)))
@@ -248,7 +261,7 @@ impl<const N: usize> Swarms<N> {
         if self.clean(place, at, now) {
             return Some(self.torrents.items(&self.entries, place)[at].counts(&self.store));
         }
-        self.torrents.settle(&mut self.entries, &mut self.store.budget, place);
+        self.torrents.settle(&mut self.entries, &mut self.budget, place);
         None
     }
 
@@ -291,8 +304,8 @@ impl<const N: usize> Swarms<N> {
     }
 
     /// Puts in a torrent that is not there, and returns its place and index. None if the memory is refused.
-    fn insert(&mut self, place: Place, at: usize, entry: Entry<N>) -> Option<(Place, usize)> {
-        let found = self.torrents.insert(&mut self.entries, &mut self.store.budget, place, at, entry)?;
+    fn insert(&mut self, place: Place, at: usize, entry: Entry<F>) -> Option<(Place, usize)> {
+        let found = self.torrents.insert(&mut self.entries, &mut self.budget, place, at, entry)?;
         self.totals.torrents += 1;
         Some(found)
     }
@@ -304,9 +317,9 @@ impl<const N: usize> Swarms<N> {
             return true;
         }
         let before = entry.peers.counts(&self.store);
-        let stays = entry.clean(now, &mut self.store);
+        let stays = entry.clean(now, &mut self.store, &mut self.budget);
         if !stays {
-            entry.peers.clear(&mut self.store);
+            entry.peers.clear(&mut self.store, &mut self.budget);
         }
         self.totals.shift(before, entry.peers.counts(&self.store));
         if !stays {

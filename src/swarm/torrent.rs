@@ -1,47 +1,49 @@
 //! A torrent: its entry in the tree, and the rules by which it and its peers leave.
 
+use super::families::{Dual, Families, V4, V6};
 use super::index::Item;
 use super::index::search::Key;
-use super::peers::{PeerCounts, Peers, Store, choose};
-use super::{Counts, Endpoint, InfoHash, Random};
+use super::memory::Budget;
+use super::peers::{PeerCounts, PeerSet};
+use super::{Chosen, Counts, InfoHash, Random, Wanted};
 use crate::limits::{PEER_TIMEOUT_MINUTES, TORRENT_TIMEOUT_MINUTES};
 use static_assertions::const_assert;
 
 /// What is known of a torrent.
 #[derive(Clone, Copy)]
-pub(super) struct Entry<const N: usize> {
+pub(super) struct Entry<F: Families> {
     pub(super) hash: InfoHash,
     /// The stored minute: of the last announce or cleaning, and the base of the peers' ages.
     pub(super) minute: u32,
     pub(super) downloaded: u32,
-    pub(super) peers: Peers<N>,
+    pub(super) peers: F::Peers,
 }
 
-const_assert!(size_of::<Entry<4>>() == 52 && size_of::<Entry<16>>() == 52);
+const_assert!(size_of::<Entry<V4>>() == 52 && size_of::<Entry<V6>>() == 52 && size_of::<Entry<Dual>>() == 56);
 
-impl<const N: usize> Entry<N> {
+impl<F: Families> Entry<F> {
     pub(super) fn new(hash: InfoHash, minute: u32, downloaded: u32) -> Self {
-        Self { hash, minute, downloaded, peers: Peers::NONE }
+        Self { hash, minute, downloaded, peers: F::Peers::NONE }
     }
 
-    pub(super) fn counts(&self, store: &Store<N>) -> Counts {
+    pub(super) fn counts(&self, store: &F::Store) -> Counts {
         let PeerCounts { seeders, leechers } = self.peers.counts(store);
         Counts { seeders, leechers, downloaded: self.downloaded }
     }
 
     /// Lets time pass up to `now`, the peers go who are too old then, and stores that minute. Time does not pass backwards.
-    pub(super) fn pass(&mut self, now: u32, store: &mut Store<N>) {
+    pub(super) fn pass(&mut self, now: u32, store: &mut F::Store, budget: &mut Budget) {
         if now > self.minute {
-            self.peers.expire(store, self.minute, now);
+            self.peers.expire(store, budget, self.minute, now);
             self.minute = now;
             if self.peers.is_empty(store) {
-                self.peers.clear(store);
+                self.peers.clear(store, budget);
             }
         }
     }
 
     /// Cleans the torrent as a walk or touch does; false if it is to be removed.
-    pub(super) fn clean(&mut self, now: u32, store: &mut Store<N>) -> bool {
+    pub(super) fn clean(&mut self, now: u32, store: &mut F::Store, budget: &mut Budget) -> bool {
         let elapsed = now.saturating_sub(self.minute);
         if elapsed == 0 {
             return true;
@@ -52,7 +54,7 @@ impl<const N: usize> Entry<N> {
         if self.peers.is_empty(store) && elapsed > PEER_TIMEOUT_MINUTES {
             return self.downloaded > 0;
         }
-        self.pass(now, store);
+        self.pass(now, store, budget);
         if self.peers.is_empty(store) {
             self.minute = now.saturating_sub(PEER_TIMEOUT_MINUTES);
         }
@@ -60,13 +62,13 @@ impl<const N: usize> Entry<N> {
     }
 }
 
-impl<const N: usize> Default for Entry<N> {
+impl<F: Families> Default for Entry<F> {
     fn default() -> Self {
         Self::new(InfoHash::default(), 0, 0)
     }
 }
 
-impl<const N: usize> Item for Entry<N> {
+impl<F: Families> Item for Entry<F> {
     type Key = InfoHash;
 
     #[inline]
@@ -89,16 +91,16 @@ impl Key for InfoHash {
 }
 
 /// A torrent as an announce left it.
-pub struct Torrent<'a, const N: usize> {
-    /// None if the torrent is not there, for want of memory.
-    pub(super) entry: Option<&'a Entry<N>>,
-    pub(super) store: &'a Store<N>,
+pub struct Torrent<'a, F: Families> {
+    /// None if the torrent is not there, for want of memory or because nobody asked for it to be.
+    pub(super) entry: Option<&'a Entry<F>>,
+    pub(super) store: &'a F::Store,
     /// The peer that announced, and whether it is seeding, if it has no place here for want of memory. It is told what it would be
     /// told if it had one.
-    pub(super) guest: Option<(Endpoint<N>, bool)>,
+    pub(super) guest: Option<(F::Peer, bool)>,
 }
 
-impl<const N: usize> Torrent<'_, N> {
+impl<F: Families> Torrent<'_, F> {
     /// How many are in the swarm.
     pub fn counts(&self) -> Counts {
         let mut counts = self.entry.map(|entry| entry.counts(self.store)).unwrap_or_default();
@@ -109,27 +111,13 @@ impl<const N: usize> Torrent<'_, N> {
         counts
     }
 
-    /// Writes `wanted` distinct peers to `out`, or all if there are no more, as address and port each, leechers first,
-    /// seeders behind them, and returns the number of bytes. Every peer is equally likely to be among them.
+    /// Writes as many distinct peers as are wanted to `out`, or all if there are no more, as address and port each: of each family
+    /// leechers first, seeders behind them. Within a family every peer is equally likely to be among them.
     /// What does not fit into `out` is not wanted.
-    pub fn choose(&self, wanted: usize, random: &mut Random, out: &mut [u8]) -> usize {
-        let length =
-            self.entry.map_or(0, |entry| choose::choose(&entry.peers, self.store, entry.minute, wanted, random, out));
-        match self.guest {
-            Some((peer, seeding)) if wanted > length / Endpoint::<N>::SIZE => {
-                self.put_guest(&peer, seeding, length, out)
-            }
-            _ => length,
+    pub fn choose(&self, wanted: Wanted, random: &mut Random, out: &mut [u8]) -> Chosen {
+        match self.entry {
+            Some(entry) => entry.peers.choose(self.store, entry.minute, self.guest, wanted, random, out),
+            None => F::Peers::NONE.choose(self.store, 0, self.guest, wanted, random, out),
         }
-    }
-
-    /// Adds the guest to a reply of all peers, where there is room: before the leechers or behind the seeders.
-    fn put_guest(&self, peer: &Endpoint<N>, seeding: bool, length: usize, out: &mut [u8]) -> usize {
-        let size = Endpoint::<N>::SIZE;
-        let Some(reply) = out.get_mut(..length + size) else { return length };
-        let at = if seeding { length } else { 0 };
-        reply.copy_within(at..length, at + size);
-        peer.write(&mut reply[at..]);
-        length + size
     }
 }

@@ -3,10 +3,11 @@
 //! A cursor holds the last key that was visited and nothing else, so whatever comes and goes between two slices cannot
 //! make a walk visit anything twice or out of order, or miss what was there all the time.
 
-use super::endpoint::Endpoint;
-use super::peers::Store;
+use super::families::Families;
+use super::peers::PeerSet;
 use super::torrent::Entry;
 use super::{Counts, InfoHash, Swarms};
+use std::net::IpAddr;
 
 /// How far a walk over the torrents has come.
 #[derive(Clone, Debug, Default)]
@@ -16,20 +17,20 @@ pub struct Cursor {
 
 /// How far a walk over the peers has come.
 #[derive(Clone, Debug)]
-pub struct PeerCursor<const N: usize> {
+pub struct PeerCursor<F: Families> {
     /// All torrents up to this one are done,
     after: Option<InfoHash>,
     /// but for this one, which is the same and done up to that peer.
-    within: Option<(InfoHash, Endpoint<N>)>,
+    within: Option<(InfoHash, F::Peer)>,
 }
 
-impl<const N: usize> Default for PeerCursor<N> {
+impl<F: Families> Default for PeerCursor<F> {
     fn default() -> Self {
         Self { after: None, within: None }
     }
 }
 
-impl<const N: usize> Swarms<N> {
+impl<F: Families> Swarms<F> {
     /// Visits the next torrents, at most so many, ascending by info hash, with what they count and their stored minute.
     /// True at the end. A torrent that is there during the whole walk is visited exactly once.
     pub fn walk(&self, cursor: &mut Cursor, torrents: usize, mut visit: impl FnMut(&InfoHash, Counts, u32)) -> bool {
@@ -49,7 +50,7 @@ impl<const N: usize> Swarms<N> {
     }
 
     /// Visits the next peers, torrent by torrent. A step is a peer or a torrent; it takes at most so many. True at the end.
-    pub fn walk_peers(&self, cursor: &mut PeerCursor<N>, steps: usize, mut visit: impl FnMut(&[u8; N])) -> bool {
+    pub fn walk_peers(&self, cursor: &mut PeerCursor<F>, steps: usize, mut visit: impl FnMut(IpAddr)) -> bool {
         let mut left = steps.max(1);
         if let Some((hash, peer)) = cursor.within.take() {
             let entry = self.entry(&hash);
@@ -72,7 +73,7 @@ impl<const N: usize> Swarms<N> {
         false
     }
 
-    fn entry(&self, hash: &InfoHash) -> Option<&Entry<N>> {
+    pub(super) fn entry(&self, hash: &InfoHash) -> Option<&Entry<F>> {
         let place = self.torrents.locate(&self.entries, hash);
         let at = self.torrents.search(&self.entries, place, hash).ok()?;
         self.torrents.items(&self.entries, place).get(at)
@@ -80,16 +81,16 @@ impl<const N: usize> Swarms<N> {
 }
 
 /// Visits the peers of a torrent behind `from`. False if there are more of them than steps are left.
-fn visit_peers<const N: usize>(
-    entry: &Entry<N>,
-    store: &Store<N>,
-    from: Option<Endpoint<N>>,
-    cursor: &mut PeerCursor<N>,
+fn visit_peers<F: Families>(
+    entry: &Entry<F>,
+    store: &F::Store,
+    from: Option<F::Peer>,
+    cursor: &mut PeerCursor<F>,
     left: &mut usize,
-    visit: &mut impl FnMut(&[u8; N]),
+    visit: &mut impl FnMut(IpAddr),
 ) -> bool {
     cursor.after = Some(entry.hash);
-    let each = |peer: &Endpoint<N>| visit(&peer.address);
+    let each = |peer: &F::Peer| visit(F::endpoint(peer).0);
     let last = entry.peers.walk(store, entry.minute, from.as_ref(), left, each);
     cursor.within = last.map(|last| (entry.hash, last));
     *left = left.saturating_sub(1);

@@ -10,8 +10,9 @@ use crate::cluster::packet::Record;
 use crate::features::SYNC_LIVE;
 use crate::limits::LIVESYNC_RENEWAL_MINUTES;
 use crate::stats::counters::Counters;
-use crate::swarm::{self, Announced, Endpoint, PeerStatus};
+use crate::swarm::{self, Announced, Chosen, Families, PeerStatus, Wanted};
 use crate::types::{Announce, Counts, InfoHash, Now};
+use std::net::IpAddr;
 
 /// The way by which an announce came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,34 +36,30 @@ pub(super) enum Outcome {
     Joined {
         /// What is counted of the torrent.
         counts: Counts,
-        /// Bytes of chosen peers written: a multiple of an endpoint's size.
-        peers: usize,
+        /// The chosen peers that are written.
+        peers: Chosen,
     },
 }
 
-impl<const N: usize> Tracker<N> {
+impl<F: Families> Tracker<F> {
     /// Applies an announce of the peer at this address, and writes the peers chosen for it to `room`: endpoints as on the wire, at
-    /// most as many as the client wants and as fit.
+    /// most as many as the client wants and as fit. Over UDP all are of the client's family. Where swarms have no peers of that family,
+    /// the client is answered, but is none of the peers.
     pub(super) fn announce(
         &mut self,
         now: Now,
         origin: Origin,
-        address: &[u8; N],
+        address: IpAddr,
         said: &Announce,
         room: &mut [u8],
     ) -> Outcome {
         let Announce { info_hash, .. } = said;
-        let peer = Endpoint { address: *address, port: said.port };
-        match origin {
-            Origin::Http => self.counters.tcp_announces += 1,
-            Origin::Udp => self.counters.udp_announces += 1,
-            // counted when it was received
-            Origin::Cluster => {}
-        }
+        let Some(peer) = F::peer(address, said.port) else { return self.answer_stranger(now, origin, said, room) };
+        self.count_announce(origin);
         if said.stopped {
             let counts = self.swarms.stop(info_hash, &peer).map(|(_, counts)| counts).unwrap_or_default();
             if SYNC_LIVE && origin != Origin::Cluster {
-                report_stop(&mut self.outbox, info_hash, &peer, said.seeding);
+                report_stop(&mut self.outbox, info_hash, F::endpoint(&peer), said.seeding);
             }
             return Outcome::Stopped(counts);
         }
@@ -74,14 +71,44 @@ impl<const N: usize> Tracker<N> {
         count(&mut self.counters, &change);
         let counts = torrent.counts();
         if origin == Origin::Cluster {
-            return Outcome::Joined { counts, peers: 0 };
+            return Outcome::Joined { counts, peers: Chosen::default() };
         }
-        self.observers.announced(now, address, info_hash, said.peer_id, &change);
+        self.observers.announced(now, F::endpoint(&peer).0, info_hash, said.peer_id, &change);
         if SYNC_LIVE {
-            report_announce(&mut self.outbox, info_hash, &peer, what, &change);
+            report_announce(&mut self.outbox, info_hash, F::endpoint(&peer), what, &change);
         }
-        Outcome::Joined { counts, peers: torrent.choose(said.numwant, &mut self.random, room) }
+        let wanted = wanted::<F>(origin, address, said.numwant);
+        Outcome::Joined { counts, peers: torrent.choose(wanted, &mut self.random, room) }
     }
+
+    /// Answers an announce of a peer that swarms have no place for.
+    fn answer_stranger(&mut self, now: Now, origin: Origin, said: &Announce, room: &mut [u8]) -> Outcome {
+        self.count_announce(origin);
+        if said.stopped {
+            let counts = self.swarms.look(now.minute(), &said.info_hash).counts();
+            return Outcome::Stopped(counts);
+        }
+        if !self.access_list.allows(&said.info_hash) {
+            return Outcome::Forbidden;
+        }
+        let torrent = self.swarms.look(now.minute(), &said.info_hash);
+        let wanted = Wanted { peers: said.numwant, family: None };
+        Outcome::Joined { counts: torrent.counts(), peers: torrent.choose(wanted, &mut self.random, room) }
+    }
+
+    fn count_announce(&mut self, origin: Origin) {
+        match origin {
+            Origin::Http => self.counters.tcp_announces += 1,
+            Origin::Udp => self.counters.udp_announces += 1,
+            // counted when it was received
+            Origin::Cluster => {}
+        }
+    }
+}
+
+/// What a client at this address wants: over UDP, whose replies have one list of peers, those of its own family.
+fn wanted<F: Families>(origin: Origin, address: IpAddr, peers: usize) -> Wanted {
+    Wanted { peers, family: (origin == Origin::Udp).then(|| F::family(address)) }
 }
 
 // Not methods from here on: the torrent still borrows the swarms while they are called.
@@ -96,10 +123,10 @@ fn count(counters: &mut Counters, change: &Announced) {
 
 /// Reports an announce to the cluster if it is news there: a new peer, a completed download, or a known peer that did not announce
 /// for more than [`LIVESYNC_RENEWAL_MINUTES`].
-fn report_announce<const N: usize>(
-    outbox: &mut Outbox<N>,
+fn report_announce(
+    outbox: &mut Outbox,
     info_hash: &InfoHash,
-    peer: &Endpoint<N>,
+    (address, port): (IpAddr, [u8; 2]),
     what: swarm::PeerState,
     change: &Announced,
 ) {
@@ -109,24 +136,26 @@ fn report_announce<const N: usize>(
     };
     if is_news {
         let completed = what.completed && what.seeding;
-        outbox.push(&Record { completed, ..record(info_hash, peer, what.seeding) });
+        outbox.push(&Record { completed, ..record(info_hash, (address, port), what.seeding) });
     }
 }
 
 /// Reports to the cluster that a peer leaves. The others may know it even where this tracker does not.
-fn report_stop<const N: usize>(outbox: &mut Outbox<N>, info_hash: &InfoHash, peer: &Endpoint<N>, seeding: bool) {
-    outbox.push(&Record { stopped: true, ..record(info_hash, peer, seeding) });
+fn report_stop(outbox: &mut Outbox, info_hash: &InfoHash, (address, port): (IpAddr, [u8; 2]), seeding: bool) {
+    outbox.push(&Record { stopped: true, ..record(info_hash, (address, port), seeding) });
 }
 
-fn record<const N: usize>(info_hash: &InfoHash, peer: &Endpoint<N>, seeding: bool) -> Record<N> {
-    Record { info_hash: info_hash.0, address: peer.address, port: peer.port, seeding, completed: false, stopped: false }
+fn record(info_hash: &InfoHash, (address, port): (IpAddr, [u8; 2]), seeding: bool) -> Record {
+    Record { info_hash: info_hash.0, address, port, seeding, completed: false, stopped: false }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::access::List;
-    use crate::cluster::packet::records;
+    use crate::cluster::packet::{kinds, records};
+    use crate::features::ACCESS_LIST;
+    use crate::swarm::{Dual, V4};
     use crate::tracker::Settings;
     use std::time::Duration;
 
@@ -138,7 +167,7 @@ mod tests {
         Now::agreed(1_700_000_040 + minute * 60, Duration::from_secs(minute * 60))
     }
 
-    fn tracker() -> Tracker<4> {
+    fn tracker() -> Tracker<V4> {
         let mut tracker = Tracker::new(Settings::default(), [1, 2]);
         *tracker.access_list() = List::serving([SERVED]);
         tracker
@@ -150,16 +179,16 @@ mod tests {
     }
 
     /// The last byte of the peer's address, the outcome, and the records reported to the cluster.
-    fn apply(tracker: &mut Tracker<4>, origin: Origin, n: u8, said: &Announce) -> (Outcome, Vec<Record<4>>) {
-        let outcome = tracker.announce(at(0), origin, &[10, 0, 0, n], said, &mut [0; 1200]);
+    fn apply(tracker: &mut Tracker<V4>, origin: Origin, n: u8, said: &Announce) -> (Outcome, Vec<Record>) {
+        let outcome = tracker.announce(at(0), origin, [10, 0, 0, n].into(), said, &mut [0; 1200]);
         (outcome, reported(tracker))
     }
 
-    fn reported(tracker: &mut Tracker<4>) -> Vec<Record<4>> {
+    fn reported(tracker: &mut Tracker<V4>) -> Vec<Record> {
         let mut reported = Vec::new();
         let due = tracker.outbox().due().unwrap_or_default();
         tracker.outbox().flush(due, |packet| {
-            reported.extend(records(packet, 0));
+            reported.extend(records(packet, 0, kinds(true, false)));
             true
         });
         reported
@@ -170,7 +199,8 @@ mod tests {
         let mut tracker = tracker();
         for (n, origin) in ORIGINS.into_iter().enumerate() {
             let (outcome, reported) = apply(&mut tracker, origin, n as u8, &announce(SERVED));
-            let peers = if origin == Origin::Cluster { 0 } else { 6 * (n + 1) };
+            let v4 = if origin == Origin::Cluster { 0 } else { 6 * (n + 1) };
+            let peers = Chosen { v4, v6: 0 };
             let counts = Counts { leechers: n as u32 + 1, ..Counts::default() };
             assert_eq!(outcome, Outcome::Joined { counts, peers }, "{origin:?}");
             assert_eq!(reported.len(), usize::from(origin != Origin::Cluster && SYNC_LIVE), "{origin:?}");
@@ -225,17 +255,58 @@ mod tests {
         let reported = |peer, newly_completed| {
             let mut tracker = tracker();
             let what = swarm::PeerState { seeding: false, completed: true };
-            let endpoint = Endpoint { address: [1; 4], port: [26, 225] };
+            let endpoint = (IpAddr::from([1; 4]), [26, 225]);
             let change = Announced { peer, newly_completed };
-            report_announce(&mut tracker.outbox, &SERVED, &endpoint, what, &change);
+            report_announce(&mut tracker.outbox, &SERVED, endpoint, what, &change);
             let reported = reported(&mut tracker);
             // completed without seeding is not completed
-            assert!(reported.iter().all(|reported| *reported == record(&SERVED, &endpoint, false)));
+            assert!(reported.iter().all(|reported| *reported == record(&SERVED, endpoint, false)));
             reported.len()
         };
         let known = |minutes_ago| PeerStatus::Known { minutes_ago };
         assert_eq!(reported(PeerStatus::New, false), 1);
         assert_eq!([reported(known(0), false), reported(known(10), false)], [0, 0]);
         assert_eq!([reported(known(11), false), reported(known(44), false), reported(known(0), true)], [1; 3]);
+    }
+    #[test]
+    fn over_http_peers_of_both_families_are_told_and_over_udp_those_of_the_clients() {
+        let mut tracker = Tracker::<Dual>::new(Settings::default(), [1, 2]);
+        *tracker.access_list() = List::serving([SERVED]);
+        let peers = |outcome| match outcome {
+            Outcome::Joined { peers, .. } => (peers.v4 / 6, peers.v6 / 18),
+            _ => (0, 0),
+        };
+        let mut apply = |origin, address: &str| {
+            peers(tracker.announce(at(0), origin, address.parse().unwrap(), &announce(SERVED), &mut [0; 1200]))
+        };
+        assert_eq!(apply(Origin::Udp, "10.0.0.1"), (1, 0));
+        assert_eq!(apply(Origin::Http, "2001:db8::1"), (1, 1));
+        assert_eq!(apply(Origin::Udp, "2001:db8::2"), (0, 2));
+        assert_eq!(apply(Origin::Udp, "::ffff:10.0.0.2"), (2, 0));
+        assert_eq!(apply(Origin::Http, "10.0.0.2"), (2, 2));
+        assert_eq!(apply(Origin::Cluster, "10.0.0.3"), (0, 0));
+    }
+
+    #[test]
+    fn who_is_of_no_family_of_the_build_is_answered_but_not_stored() {
+        let mut tracker = tracker();
+        let stranger = "2001:db8::1".parse().unwrap();
+        let ask = |tracker: &mut Tracker<V4>, said: &Announce| {
+            tracker.announce(at(0), Origin::Http, stranger, said, &mut [0; 1200])
+        };
+        let alone = Outcome::Joined { counts: Counts::default(), peers: Chosen::default() };
+        assert_eq!(ask(&mut tracker, &announce(SERVED)), alone);
+        assert_eq!(tracker.swarms().totals().torrents, 0);
+        apply(&mut tracker, Origin::Http, 1, &announce(SERVED));
+        let counts = Counts { leechers: 1, ..Counts::default() };
+        assert_eq!(ask(&mut tracker, &announce(SERVED)), Outcome::Joined { counts, peers: Chosen { v4: 6, v6: 0 } });
+        let forbidden = if ACCESS_LIST.is_some() { Outcome::Forbidden } else { alone };
+        assert_eq!(ask(&mut tracker, &announce(FORBIDDEN)), forbidden);
+        assert_eq!(ask(&mut tracker, &Announce { stopped: true, ..announce(SERVED) }), Outcome::Stopped(counts));
+        assert_eq!((tracker.swarms().totals().peers, tracker.counters.tcp_announces), (1, 5));
+        assert_eq!(
+            reported(&mut tracker),
+            if SYNC_LIVE { vec![record(&SERVED, ([10, 0, 0, 1].into(), [26, 225]), false)] } else { vec![] }
+        );
     }
 }

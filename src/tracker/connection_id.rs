@@ -6,6 +6,7 @@
 use super::Now;
 use crate::limits::CONNECTION_ID_LIFE;
 use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
 
 /// Creates and checks connection ids.
 #[derive(Default)]
@@ -16,18 +17,21 @@ pub struct ConnectionIds {
 
 impl ConnectionIds {
     /// The id for an address at this time.
-    pub fn create<const N: usize>(&self, now: Now, address: &[u8; N]) -> u64 {
+    pub fn create(&self, now: Now, address: IpAddr) -> u64 {
         self.of_period(period(now), address)
     }
 
     /// Whether the id is that of the address in this hour or the last one.
-    pub fn check<const N: usize>(&self, now: Now, address: &[u8; N], id: u64) -> bool {
+    pub fn check(&self, now: Now, address: IpAddr, id: u64) -> bool {
         let period = period(now);
         id == self.of_period(period, address) || id == self.of_period(period.wrapping_sub(1), address)
     }
 
-    fn of_period<const N: usize>(&self, period: u64, address: &[u8; N]) -> u64 {
-        self.secret.hash_one((period, address))
+    fn of_period(&self, period: u64, address: IpAddr) -> u64 {
+        match address {
+            IpAddr::V4(v4) => self.secret.hash_one((period, v4.octets())),
+            IpAddr::V6(v6) => self.secret.hash_one((period, v6.octets())),
+        }
     }
 }
 
@@ -47,19 +51,19 @@ mod tests {
     #[test]
     fn ids_expire() {
         let ids = ConnectionIds::default();
-        let id = ids.create(at(10), &[1, 2, 3, 4]);
-        assert!(ids.check(at(3599), &[1, 2, 3, 4], id));
-        assert!(ids.check(at(7199), &[1, 2, 3, 4], id));
-        assert!(!ids.check(at(7200), &[1, 2, 3, 4], id));
-        assert_ne!(ids.create(at(3600), &[1, 2, 3, 4]), id);
+        let id = ids.create(at(10), [1, 2, 3, 4].into());
+        assert!(ids.check(at(3599), [1, 2, 3, 4].into(), id));
+        assert!(ids.check(at(7199), [1, 2, 3, 4].into(), id));
+        assert!(!ids.check(at(7200), [1, 2, 3, 4].into(), id));
+        assert_ne!(ids.create(at(3600), [1, 2, 3, 4].into()), id);
     }
 
     #[test]
     fn ids_belong_to_an_address_and_a_process() {
         let ids = ConnectionIds::default();
-        let id = ids.create(at(0), &[1, 2, 3, 4]);
-        assert!(!ids.check(at(0), &[1, 2, 3, 5], id));
-        assert!(!ids.check(at(0), &[0; 16], id));
-        assert!(!ConnectionIds::default().check(at(0), &[1, 2, 3, 4], id));
+        let id = ids.create(at(0), [1, 2, 3, 4].into());
+        assert!(!ids.check(at(0), [1, 2, 3, 5].into(), id));
+        assert!(!ids.check(at(0), [0; 16].into(), id));
+        assert!(!ConnectionIds::default().check(at(0), [1, 2, 3, 4].into(), id));
     }
 }

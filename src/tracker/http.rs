@@ -3,43 +3,45 @@
 use super::announce::{Origin, Outcome};
 use super::pages::Page;
 use super::{Now, Tracker};
-use crate::address::read_storable;
+use crate::address::read_ip;
 use crate::config::Permissions;
 use crate::features;
+use crate::swarm::{Chosen, Families};
 use crate::wire::announce::{Extras, Parameters};
-use crate::wire::bencode;
+use crate::wire::bencode::{self, PeerLists};
 use crate::wire::http::{self, Refusal, Version};
 use crate::wire::query::{Context, Scanner, Token};
+use std::net::IpAddr;
 
 /// The answer to a request.
-pub enum Answer<const N: usize> {
+pub enum Answer<F: Families> {
     /// The whole reply has been written, in this version. A connection can stay open after a reply of 1.1; others close it.
     Whole(Version),
     /// The reply is a page that is made in slices.
-    InSlices(Box<Page<N>>),
+    InSlices(Box<Page<F>>),
 }
 
 /// What a request that is not refused is answered with.
-pub(super) enum Content<const N: usize> {
+pub(super) enum Content<F: Families> {
     /// The body that has been written.
     Body(Version),
     /// A body that is made in slices.
-    Slices(Page<N>),
+    Slices(Page<F>),
     /// A redirection, for the empty path.
     Redirect,
 }
 
-pub(super) type Answered<const N: usize> = Result<Content<N>, Refusal>;
+pub(super) type Answered<F> = Result<Content<F>, Refusal>;
 
-impl<const N: usize> Tracker<N> {
+impl<F: Families> Tracker<F> {
     /// Answers one request. `request` starts at its first byte and reaches to the end of its head at least; it is decoded in place. The
     /// reply is appended to `out`, unless it is made in slices.
-    pub fn handle_http(&mut self, now: Now, from: &[u8; N], request: &mut [u8], out: &mut Vec<u8>) -> Answer<N> {
+    pub fn handle_http(&mut self, now: Now, from: IpAddr, request: &mut [u8], out: &mut Vec<u8>) -> Answer<F> {
         self.body.clear();
         if features::FULLLOG_NETWORKS {
             // on a connection that stays open the next requests may follow
             let end = if features::KEEPALIVE { http::head_end(request, 0) } else { None };
-            self.log.log(now.unix, from, request.get(..end.unwrap_or(request.len())).unwrap_or_default());
+            self.log.log(now.unix, F::widened(from), request.get(..end.unwrap_or(request.len())).unwrap_or_default());
         }
         match self.route(now, from, request) {
             Ok(Content::Body(version)) => {
@@ -74,12 +76,12 @@ impl<const N: usize> Tracker<N> {
         }
     }
 
-    fn route(&mut self, now: Now, from: &[u8; N], request: &mut [u8]) -> Answered<N> {
+    fn route(&mut self, now: Now, from: IpAddr, request: &mut [u8]) -> Answered<F> {
         // before decoding: decoded bytes could look like a header
-        let peer = if features::IP_FROM_PROXY { self.behind_proxy(from, request) } else { *from };
+        let peer = if features::IP_FROM_PROXY { self.behind_proxy(from, request) } else { from };
         // both: all clients of a proxy share its address, and any client can name another one's
         let lognet =
-            features::FULLLOG_NETWORKS && self.allows(from, Permissions::ALL) && self.allows(&peer, Permissions::ALL);
+            features::FULLLOG_NETWORKS && self.allows(from, Permissions::ALL) && self.allows(peer, Permissions::ALL);
         let start = http::path_start(request)?;
         let everything = request.get(start..).is_some_and(|path| path.starts_with(b"scrape HTTP/"));
         let mut scanner = Scanner::new(request, start);
@@ -89,7 +91,7 @@ impl<const N: usize> Tracker<N> {
             Token::Bad => return Err(Refusal::NotFound),
         };
         match scanner.text(&path) {
-            [b'a' | b'?', ..] => self.http_announce(now, &peer, lognet, &mut scanner),
+            [b'a' | b'?', ..] => self.http_announce(now, peer, lognet, &mut scanner),
             _ if everything && features::FULLSCRAPE => self.full_scrape(now, from, &scanner),
             [b's', b'c', ..] => self.http_scrape(now, &mut scanner),
             path if path == self.settings.stats_path => {
@@ -103,19 +105,19 @@ impl<const N: usize> Tracker<N> {
     }
 
     /// The client's address: the first one in `X-Forwarded-For`, if the sender is a blessed proxy.
-    fn behind_proxy(&self, from: &[u8; N], head: &[u8]) -> [u8; N] {
+    fn behind_proxy(&self, from: IpAddr, head: &[u8]) -> IpAddr {
         let named = http::header(head, b"x-forwarded-for").filter(|_| self.allows(from, Permissions::PROXY));
-        named.and_then(read_storable).unwrap_or(*from)
+        named.and_then(read_ip).unwrap_or(from)
     }
 
-    fn http_announce(&mut self, now: Now, from: &[u8; N], lognet: bool, scanner: &mut Scanner<'_>) -> Answered<N> {
+    fn http_announce(&mut self, now: Now, from: IpAddr, lognet: bool, scanner: &mut Scanner<'_>) -> Answered<F> {
         if !scanner.enter_query() {
             return Err(Refusal::Parameter);
         }
-        let extras = Extras { ip: features::IP_FROM_QUERY_STRING, lognet };
+        let extras = Extras { ip: features::IP_FROM_QUERY_STRING, ip_v6: F::V6, lognet };
         let said = Parameters::parse(scanner, extras)?;
         if let Some(network) = said.lognet {
-            self.body.extend_from_slice(self.log.choose(scanner.text(&network))?);
+            self.body.extend_from_slice(self.log.choose(scanner.text(&network), F::V6)?);
             return Ok(Content::Body(Version::Http11));
         }
         if features::LOG_NUMWANT {
@@ -125,19 +127,30 @@ impl<const N: usize> Tracker<N> {
             self.body.extend_from_slice(bencode::NO_INFO_HASH);
             return Ok(Content::Body(Version::Http11));
         };
-        let address = said.ip.unwrap_or(*from);
+        let address = said.ip.unwrap_or(from);
         let mut room = std::mem::take(&mut self.peers);
-        let outcome = self.announce(now, Origin::Http, &address, &announce, &mut room);
+        let outcome = self.announce(now, Origin::Http, address, &announce, &mut room);
         let interval = self.interval();
-        let (body, v6) = (&mut self.body, N == 16);
+        let body = &mut self.body;
         match outcome {
             Outcome::Forbidden => body.extend_from_slice(bencode::NOT_AUTHORIZED),
-            Outcome::Stopped(counts) => bencode::stopped(body, counts, interval, v6),
+            Outcome::Stopped(counts) => bencode::stopped(body, counts, interval, F::family(address)),
             Outcome::Joined { counts, peers } => {
-                bencode::announced(body, counts, interval, room.get(..peers).unwrap_or_default(), v6);
+                bencode::announced(body, counts, interval, lists::<F>(&room, peers));
             }
         }
         self.peers = room;
         Ok(Content::Body(Version::Http11))
+    }
+}
+
+/// The lists of a reply, of which the chosen peers are the beginning of `room`. Where swarms have peers of both families, a list without
+/// peers is left out.
+fn lists<F: Families>(room: &[u8], chosen: Chosen) -> PeerLists<'_> {
+    let (v4, rest) = room.split_at_checked(chosen.v4).unwrap_or_default();
+    let v6 = rest.get(..chosen.v6).unwrap_or_default();
+    PeerLists {
+        v4: (F::V4 && !(F::V6 && v4.is_empty())).then_some(v4),
+        v6: (F::V6 && !(F::V4 && v6.is_empty())).then_some(v6),
     }
 }

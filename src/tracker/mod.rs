@@ -21,12 +21,11 @@ mod tests;
 mod udp;
 
 use crate::access::List;
-use crate::address::to_ip;
 use crate::cluster::Outbox;
 use crate::config::Permissions;
 use crate::limits::{NUMWANT_MAX, WALK_INTERVAL, WALK_PACE, WALK_SLICE};
 use crate::stats::counters::Counters;
-use crate::swarm::{Endpoint, Random, Swarms};
+use crate::swarm::{Endpoint, Families, Random, Swarms};
 use crate::types::Interval;
 pub use crate::types::Now;
 use connection_id::ConnectionIds;
@@ -34,6 +33,7 @@ use ipnet::IpNet;
 use modest::Modest;
 use observers::Observers;
 use request_log::RequestLog;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// What the operator has set about the answers.
@@ -47,21 +47,21 @@ pub struct Settings {
     pub version: String,
 }
 
-/// A tracker for addresses of `N` bytes.
-pub struct Tracker<const N: usize> {
+/// A tracker with peers of these families.
+pub struct Tracker<F: Families> {
     settings: Settings,
-    swarms: Swarms<N>,
+    swarms: Swarms<F>,
     counters: Counters,
-    observers: Observers<N>,
-    log: RequestLog<N>,
-    modest: Modest<N>,
+    observers: Observers,
+    log: RequestLog,
+    modest: Modest,
     random: Random,
     connection_ids: ConnectionIds,
     id: u32,
     /// The networks that are allowed more than others.
     blessings: Vec<(IpNet, Permissions)>,
     /// What waits to be sent to the other trackers of the cluster.
-    outbox: Outbox<N>,
+    outbox: Outbox,
     /// Which torrents are served.
     access_list: List,
     /// When the current walk over all torrents began, or the next one begins, in time since the start.
@@ -74,7 +74,7 @@ pub struct Tracker<const N: usize> {
     peers: Box<[u8]>,
 }
 
-impl<const N: usize> Tracker<N> {
+impl<F: Families> Tracker<F> {
     /// A tracker without torrents. The seed is for random numbers that need not be secret.
     pub fn new(settings: Settings, seed: [u64; 2]) -> Self {
         let mut random = Random::new(seed);
@@ -83,19 +83,19 @@ impl<const N: usize> Tracker<N> {
             settings,
             swarms: Swarms::new(),
             counters: Counters::default(),
-            observers: Observers::default(),
+            observers: Observers::new(F::V4, F::V6),
             log: RequestLog::default(),
             modest: Modest::default(),
             id,
             blessings: Vec::new(),
-            outbox: Outbox::new(id),
+            outbox: Outbox::new(id, F::V4, F::V6),
             random,
             connection_ids: ConnectionIds::default(),
             access_list: List::default(),
             walk_start: WALK_INTERVAL,
             walk_step: WALK_INTERVAL,
             body: Vec::new(),
-            peers: vec![0; NUMWANT_MAX * Endpoint::<N>::SIZE].into(),
+            peers: vec![0; NUMWANT_MAX * if F::V6 { Endpoint::<16>::SIZE } else { Endpoint::<4>::SIZE }].into(),
         }
     }
 
@@ -104,13 +104,13 @@ impl<const N: usize> Tracker<N> {
         self.blessings = blessings;
     }
 
-    fn allows(&self, address: &[u8; N], wanted: Permissions) -> bool {
-        let address = to_ip(address);
+    fn allows(&self, address: IpAddr, wanted: Permissions) -> bool {
+        let address = F::widened(address);
         self.blessings.iter().any(|(network, permitted)| network.contains(&address) && permitted.contains(wanted))
     }
 
     /// What waits to be sent to the other trackers of the cluster.
-    pub fn outbox(&mut self) -> &mut Outbox<N> {
+    pub fn outbox(&mut self) -> &mut Outbox {
         &mut self.outbox
     }
 
@@ -120,12 +120,12 @@ impl<const N: usize> Tracker<N> {
     }
 
     /// The state of all torrents, for reading.
-    pub fn swarms(&self) -> &Swarms<N> {
+    pub fn swarms(&self) -> &Swarms<F> {
         &self.swarms
     }
 
     /// What else is done with announces.
-    pub fn observers(&mut self) -> &mut Observers<N> {
+    pub fn observers(&mut self) -> &mut Observers {
         &mut self.observers
     }
 

@@ -6,10 +6,11 @@ use crate::limits::{ANSWER_STEP, SYSLOG_QUEUE};
 use crate::stats::woodpeckers::Woodpeckers;
 use crate::swarm::{Announced, InfoHash, PeerStatus};
 use std::collections::VecDeque;
+use std::net::IpAddr;
 
 /// A completed download, for the system's log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Completion<const N: usize> {
+pub struct Completion {
     /// The time, in seconds since the epoch.
     pub unix: u64,
     /// The torrent.
@@ -17,24 +18,29 @@ pub struct Completion<const N: usize> {
     /// The client's peer id; `None` for UDP clients (as the original).
     pub peer_id: Option<[u8; 20]>,
     /// The peer's address.
-    pub address: [u8; N],
+    pub address: IpAddr,
 }
 
 /// The observers of announces.
-#[derive(Debug, Default)]
-pub struct Observers<const N: usize> {
-    pub(super) woodpeckers: Woodpeckers<N>,
-    completions: VecDeque<Completion<N>>,
+#[derive(Debug)]
+pub struct Observers {
+    pub(super) woodpeckers: Woodpeckers,
+    completions: VecDeque<Completion>,
     /// Completions dropped because the queue was full.
     missed: u64,
 }
 
-impl<const N: usize> Observers<N> {
-    /// Observes an announce and what it changed.
+impl Observers {
+    /// Observers in swarms of IPv4 peers, of IPv6 peers, or of both.
+    pub(super) fn new(v4: bool, v6: bool) -> Self {
+        Self { woodpeckers: Woodpeckers::new(v4, v6), completions: VecDeque::new(), missed: 0 }
+    }
+
+    /// Observes an announce of a peer with this address, as swarms store it, and what it changed.
     pub(super) fn announced(
         &mut self,
         now: Now,
-        address: &[u8; N],
+        address: IpAddr,
         info_hash: &InfoHash,
         peer_id: Option<[u8; 20]>,
         change: &Announced,
@@ -43,11 +49,11 @@ impl<const N: usize> Observers<N> {
             self.woodpeckers.count(now.up, address, minutes_ago);
         }
         if SYSLOGS && change.newly_completed {
-            self.completed(Completion { unix: now.unix, info_hash: info_hash.0, peer_id, address: *address });
+            self.completed(Completion { unix: now.unix, info_hash: info_hash.0, peer_id, address });
         }
     }
 
-    fn completed(&mut self, completion: Completion<N>) {
+    fn completed(&mut self, completion: Completion) {
         if self.completions.len() < SYSLOG_QUEUE {
             self.completions.push_back(completion);
         } else {
@@ -61,7 +67,7 @@ impl<const N: usize> Observers<N> {
     }
 
     /// Takes the oldest completed download that waits to be logged.
-    pub fn take_completion(&mut self) -> Option<Completion<N>> {
+    pub fn take_completion(&mut self) -> Option<Completion> {
         self.completions.pop_front()
     }
 
@@ -84,8 +90,8 @@ mod tests {
 
     #[test]
     fn the_queue_of_completions_is_bounded() {
-        let mut observers = Observers::<4>::default();
-        let completion = |n| Completion { unix: n, info_hash: [1; 20], peer_id: None, address: [1; 4] };
+        let mut observers = Observers::new(true, false);
+        let completion = |n| Completion { unix: n, info_hash: [1; 20], peer_id: None, address: [1; 4].into() };
         (0..SYSLOG_QUEUE as u64 + 3).for_each(|n| observers.completed(completion(n)));
         assert!(observers.is_waiting());
         for n in 0..SYSLOG_QUEUE as u64 {

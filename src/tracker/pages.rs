@@ -9,7 +9,7 @@ use crate::stats::modes::Format;
 use crate::stats::networks::{Networks, Selection};
 use crate::stats::top::Top;
 use crate::stats::woodpeckers::WoodpeckerPage;
-use crate::swarm::{Cursor, PeerCursor};
+use crate::swarm::{Cursor, Families, PeerCursor};
 use crate::types::{InfoHash, Now};
 use crate::wire::http::Client;
 use std::time::Duration;
@@ -18,8 +18,8 @@ use std::time::Duration;
 const TORRENT_MAX: usize = 104;
 
 /// A page while it is built, and how it is sent.
-pub struct Page<const N: usize> {
-    builder: Builder<N>,
+pub struct Page<F: Families> {
+    builder: Builder<F>,
     logged: bool,
     /// The client understands chunks.
     pub chunked: bool,
@@ -28,15 +28,15 @@ pub struct Page<const N: usize> {
 }
 
 /// What a page is built from, and how far it is.
-enum Builder<const N: usize> {
+enum Builder<F: Families> {
     Dump { format: Format, now: Now, cursor: Cursor, started: bool },
     Top { top: Top, cursor: Cursor },
-    Networks { networks: Box<Networks<N>>, cursor: PeerCursor<N>, counted: bool },
-    Woodpeckers { page: WoodpeckerPage<N>, up: Duration },
-    Log(Option<Requests<N>>),
+    Networks { networks: Box<Networks>, cursor: PeerCursor<F>, counted: bool },
+    Woodpeckers { page: WoodpeckerPage, up: Duration },
+    Log(Option<Requests>),
 }
 
-impl<const N: usize> Page<N> {
+impl<F: Families> Page<F> {
     /// All torrents as one scrape. It is logged, and compressed where the client names gzip.
     pub fn full_scrape(now: Now, client: Client) -> Self {
         let gzip = COMPRESSION_GZIP && client.gzip;
@@ -57,7 +57,11 @@ impl<const N: usize> Page<N> {
 
     /// The networks that most peers come from.
     pub fn networks(client: Client) -> Self {
-        let builder = Builder::Networks { networks: Box::default(), cursor: PeerCursor::default(), counted: false };
+        let builder = Builder::Networks {
+            networks: Box::new(Networks::new(F::V4, F::V6)),
+            cursor: PeerCursor::default(),
+            counted: false,
+        };
         Self::new(builder, client)
     }
 
@@ -71,7 +75,7 @@ impl<const N: usize> Page<N> {
         Self::new(Builder::Log(None), client)
     }
 
-    fn new(builder: Builder<N>, client: Client) -> Self {
+    fn new(builder: Builder<F>, client: Client) -> Self {
         Page { builder, logged: false, chunked: client.http11, gzip: false }
     }
 
@@ -81,20 +85,20 @@ impl<const N: usize> Page<N> {
     }
 
     /// Bytes that the page has at least, as it is sent. Info hashes are random bytes, which no compression makes less.
-    pub fn least(&self, tracker: &Tracker<N>) -> usize {
+    pub fn least(&self, tracker: &Tracker<F>) -> usize {
         let Builder::Dump { format, .. } = &self.builder else { return 0 };
         let each = if self.gzip { size_of::<InfoHash>() } else { dump::torrent_min(*format) };
         usize::try_from(tracker.swarms().totals().torrents).unwrap_or(usize::MAX).saturating_mul(each)
     }
 
     /// An estimate of the bytes that the page and its builder take at most.
-    pub fn estimate(&self, tracker: &Tracker<N>) -> usize {
+    pub fn estimate(&self, tracker: &Tracker<F>) -> usize {
         let totals = tracker.swarms().totals();
         let all = |each: usize| usize::try_from(totals.torrents).unwrap_or(usize::MAX).saturating_mul(each);
         ANSWER_PIECE
             + match &self.builder {
                 Builder::Dump { .. } => all(TORRENT_MAX),
-                Builder::Networks { .. } => Networks::<N>::memory(totals.peers),
+                Builder::Networks { networks, .. } => networks.memory(totals.peers),
                 Builder::Log(_) => tracker.log.bytes(),
                 Builder::Top { .. } | Builder::Woodpeckers { .. } => 0,
             }
@@ -102,7 +106,7 @@ impl<const N: usize> Page<N> {
 
     /// Builds one more slice of the body, at most [`ANSWER_SLICE_MAX`](crate::limits::ANSWER_SLICE_MAX) bytes, and appends it to `body`.
     /// True when it is the last one.
-    pub fn slice(&mut self, tracker: &mut Tracker<N>, body: &mut Vec<u8>) -> bool {
+    pub fn slice(&mut self, tracker: &mut Tracker<F>, body: &mut Vec<u8>) -> bool {
         let swarms = &tracker.swarms;
         match &mut self.builder {
             Builder::Dump { format, now, cursor, started } => {
@@ -144,7 +148,7 @@ impl<const N: usize> Page<N> {
             Builder::Woodpeckers { page, up } => {
                 let end = tracker.observers.woodpeckers.select(page, *up, ANSWER_STEP);
                 if end {
-                    page.write(body);
+                    tracker.observers.woodpeckers.write(page, body);
                 }
                 end
             }

@@ -4,14 +4,16 @@ use super::http::{Answered, Content};
 use super::pages::Page;
 use super::{Now, Tracker};
 use crate::features;
+use crate::swarm::Families;
 use crate::types::InfoHash;
 use crate::wire::bencode;
 use crate::wire::http::{Client, Refusal, Version};
 use crate::wire::query::Scanner;
 use crate::wire::scrape;
 use crate::wire::udp::{self, Action, Prefix, Reply};
+use std::net::IpAddr;
 
-impl<const N: usize> Tracker<N> {
+impl<F: Families> Tracker<F> {
     /// Answers a scrape over UDP (BEP 15): of up to 75 torrents, in the order asked.
     pub(super) fn udp_scrape(&mut self, now: Now, prefix: &Prefix, packet: &[u8], reply: &mut Reply<'_>) {
         self.counters.udp_scrapes += 1;
@@ -21,7 +23,7 @@ impl<const N: usize> Tracker<N> {
     }
 
     /// Answers a scrape over HTTP (BEP 48): of up to 64 torrents, in the order asked. Unknown ones are left out.
-    pub(super) fn http_scrape(&mut self, now: Now, scanner: &mut Scanner<'_>) -> Answered<N> {
+    pub(super) fn http_scrape(&mut self, now: Now, scanner: &mut Scanner<'_>) -> Answered<F> {
         if !scanner.enter_query() {
             return Err(Refusal::Parameter);
         }
@@ -37,7 +39,7 @@ impl<const N: usize> Tracker<N> {
     }
 
     /// Answers a scrape of all torrents.
-    pub(super) fn full_scrape(&mut self, now: Now, from: &[u8; N], scanner: &Scanner<'_>) -> Answered<N> {
+    pub(super) fn full_scrape(&mut self, now: Now, from: IpAddr, scanner: &Scanner<'_>) -> Answered<F> {
         if features::MODEST_FULLSCRAPES && !self.modest.allows(now.up, from) {
             return Err(Refusal::NotModest);
         }

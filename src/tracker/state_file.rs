@@ -2,10 +2,11 @@
 
 use super::{Now, Tracker};
 use crate::limits::STATE_LINE_MAX;
+use crate::swarm::Families;
 use crate::types::InfoHash;
 use std::io::{self, BufRead, ErrorKind, Read};
 
-impl<const N: usize> Tracker<N> {
+impl<F: Families> Tracker<F> {
     /// Takes in the torrents of a state file. Returns how many lines are damaged.
     ///
     /// # Errors
@@ -56,12 +57,13 @@ fn number(text: &str) -> Option<u32> {
 mod tests {
     use super::*;
     use crate::access::List;
+    use crate::swarm::V4;
     use crate::tracker::Settings;
     use std::time::Duration;
 
     fn restore(text: &[u8]) -> (Vec<(u8, u32, u32)>, u64) {
         let settings = Settings::default();
-        let mut tracker = Tracker::<4>::new(settings, [1, 2]);
+        let mut tracker = Tracker::<V4>::new(settings, [1, 2]);
         *tracker.access_list() = List::serving((0..6).map(|last| {
             let (hash, ..) = parse(format!("AEA0106A82F5A88ED922A63DC3AB60E1A6E4650{last}:1:1").as_bytes()).unwrap();
             hash

@@ -6,12 +6,13 @@ use super::{Now, Tracker};
 use crate::features;
 use crate::stats::modes::{Format, Mode, Query};
 use crate::stats::text::{self, Overview};
+use crate::swarm::Families;
 use crate::wire::http::{Client, Refusal};
 use crate::wire::query::Scanner;
 
-impl<const N: usize> Tracker<N> {
+impl<F: Families> Tracker<F> {
     /// Answers a request for the statistics.
-    pub(super) fn statistics(&mut self, now: Now, scanner: &mut Scanner<'_>) -> Answered<N> {
+    pub(super) fn statistics(&mut self, now: Now, scanner: &mut Scanner<'_>) -> Answered<F> {
         let client = Client::of(scanner.bytes());
         let query = Query::parse(scanner)?;
         let page = match query.mode {

@@ -3,14 +3,16 @@
 use super::http::Answer;
 use super::{Now, Settings, Tracker};
 use crate::access::List;
+use crate::swarm::{Dual, Families, V4, V6};
 use crate::types::InfoHash;
 use crate::wire::udp::reply_max;
 use proptest::prelude::*;
+use std::net::IpAddr;
 use std::time::Duration;
 
 const HASH: &str = "%ae%a0%10%6a%82%f5%a8%8e%d9%22%a6%3d%c3%ab%60%e1%a6%e4%65%c0";
 
-fn tracker<const N: usize>() -> Tracker<N> {
+fn tracker<F: Families>() -> Tracker<F> {
     let version = "opentracker for tests\n".into();
     let settings = Settings { stats_path: b"stats".to_vec(), version, ..Settings::default() };
     let mut tracker = Tracker::new(settings, [1, 2]);
@@ -24,22 +26,22 @@ fn at(seconds: u64) -> Now {
 }
 
 /// The whole reply to a request, slices and all.
-fn ask<const N: usize>(tracker: &mut Tracker<N>, now: Now, from: [u8; N], request: &[u8]) -> Vec<u8> {
+fn ask<F: Families>(tracker: &mut Tracker<F>, now: Now, from: impl Into<IpAddr>, request: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
-    if let Answer::InSlices(mut page) = tracker.handle_http(now, &from, &mut request.to_vec(), &mut out) {
+    if let Answer::InSlices(mut page) = tracker.handle_http(now, from.into(), &mut request.to_vec(), &mut out) {
         while !page.slice(tracker, &mut out) {}
     }
     out
 }
 
-fn get<const N: usize>(tracker: &mut Tracker<N>, seconds: u64, from: [u8; N], path: &str) -> String {
+fn get<F: Families>(tracker: &mut Tracker<F>, seconds: u64, from: impl Into<IpAddr>, path: &str) -> String {
     let request = format!("GET /{path} HTTP/1.0\r\n\r\n");
     String::from_utf8_lossy(&ask(tracker, at(seconds), from, request.as_bytes())).into_owned()
 }
 
 #[test]
 fn peers_leave_after_45_minutes() {
-    let mut tracker = tracker::<4>();
+    let mut tracker = tracker::<V4>();
     get(&mut tracker, 0, [10, 0, 0, 1], &format!("announce?info_hash={HASH}&port=1"));
     let scrape = format!("scrape?info_hash={HASH}");
     assert!(get(&mut tracker, 44 * 60, [10, 0, 0, 2], &scrape).contains("10:incompletei1e"));
@@ -48,7 +50,7 @@ fn peers_leave_after_45_minutes() {
 
 #[test]
 fn a_walk_removes_expired_peers_and_torrents() {
-    let mut tracker = tracker::<4>();
+    let mut tracker = tracker::<V4>();
     get(&mut tracker, 0, [10, 0, 0, 1], &format!("announce?info_hash={HASH}&port=1"));
     let mut walk = |from: u64, to: u64| {
         for second in from..to {
@@ -62,13 +64,20 @@ fn a_walk_removes_expired_peers_and_torrents() {
 }
 
 #[test]
-fn both_widths_of_addresses() {
-    let mut narrow = tracker::<4>();
+fn every_family_of_addresses() {
+    let mut narrow = tracker::<V4>();
     let reply = get(&mut narrow, 0, [10, 0, 0, 1], &format!("announce?info_hash={HASH}&port=258"));
     assert!(reply.ends_with("5:peers6:\n\0\0\x01\x01\x02e"), "{reply:?}");
-    let mut wide = tracker::<16>();
+    let mut wide = tracker::<V6>();
     let reply = get(&mut wide, 0, [32; 16], &format!("announce?info_hash={HASH}&port=258"));
     assert!(reply.ends_with("6:peers618:                \x01\x02e"), "{reply:?}");
+    let mut both = tracker::<Dual>();
+    let reply = get(&mut both, 0, [32; 16], &format!("announce?info_hash={HASH}&port=258"));
+    assert!(reply.ends_with("e6:peers618:                \x01\x02e"), "{reply:?}");
+    let reply = get(&mut both, 0, [10, 0, 0, 1], &format!("announce?info_hash={HASH}&port=258"));
+    assert!(reply.ends_with("e5:peers6:\n\0\0\x01\x01\x026:peers618:                \x01\x02e"), "{reply:?}");
+    let reply = get(&mut both, 0, [32; 16], &format!("announce?info_hash={HASH}&port=258&event=stopped"));
+    assert!(reply.ends_with("e6:peers60:e"), "{reply:?}");
 }
 
 /// Nearly valid requests: pieces of valid ones, shuffled, with a few bytes changed.
@@ -128,11 +137,11 @@ fn request() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #[test]
     fn any_request_gets_an_http_reply(requests in prop::collection::vec(request(), 1..8), behind_get in any::<bool>()) {
-        let mut tracker = tracker::<4>();
+        let mut tracker = tracker::<V4>();
         for (second, request) in requests.iter().enumerate() {
             let request = if behind_get { [b"GET /", request.as_slice()].concat() } else { request.clone() };
             let mut out = Vec::new();
-            match tracker.handle_http(at(second as u64), &[1, 2, 3, 4], &mut request.clone(), &mut out) {
+            match tracker.handle_http(at(second as u64), [1, 2, 3, 4].into(), &mut request.clone(), &mut out) {
                 Answer::InSlices(mut page) => while !page.slice(&mut tracker, &mut out) {},
                 Answer::Whole(_) => prop_assert!(out.starts_with(b"HTTP/1.") && out.windows(4).any(|end| end == b"\r\n\r\n")),
             }
@@ -141,26 +150,27 @@ proptest! {
 
     #[test]
     fn arbitrary_bytes_get_an_http_reply(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        prop_assert!(ask(&mut tracker::<16>(), at(0), [1; 16], &bytes).starts_with(b"HTTP/1."));
+        prop_assert!(ask(&mut tracker::<V6>(), at(0), [1; 16], &bytes).starts_with(b"HTTP/1."));
+        prop_assert!(ask(&mut tracker::<Dual>(), at(0), [1; 16], &bytes).starts_with(b"HTTP/1."));
     }
 
     #[test]
     fn any_datagram_gets_a_reply_that_fits(
         packets in prop::collection::vec((0..4_u32, prop::collection::vec(any::<u8>(), 0..1700), any::<bool>()), 1..8),
     ) {
-        let mut tracker = tracker::<4>();
-        let from = [1, 2, 3, 4];
-        let mut reply = vec![0; reply_max(4)];
+        let mut tracker = tracker::<V4>();
+        let from = [1, 2, 3, 4].into();
+        let mut reply = vec![0; reply_max(true)];
         let connect = [&0x0417_2710_1980_u64.to_be_bytes()[..], &[0; 8]].concat();
-        prop_assert_eq!(tracker.handle_udp(at(0), &from, &connect, &mut reply), 16);
+        prop_assert_eq!(tracker.handle_udp(at(0), from, &connect, &mut reply), 16);
         let id: [u8; 8] = reply[8..16].try_into().unwrap();
         for (action, mut packet, known) in packets {
             if known && packet.len() >= 12 {
                 packet[..8].copy_from_slice(&id);
                 packet[8..12].copy_from_slice(&action.to_be_bytes());
             }
-            let length = tracker.handle_udp(at(1), &from, &packet, &mut reply);
-            prop_assert!(length == 0 || (8..=reply_max(4)).contains(&length));
+            let length = tracker.handle_udp(at(1), from, &packet, &mut reply);
+            prop_assert!(length == 0 || (8..=reply_max(true)).contains(&length));
             if packet.len() >= 16 && known && action == 2 {
                 prop_assert_eq!(length, 8 + 12 * (packet.len() - 16).div_ceil(20).min(75));
             }
@@ -179,7 +189,7 @@ fn running() -> Duration {
 #[test]
 #[ignore = "a measurement for release builds"]
 fn slices_are_short() {
-    let mut tracker = tracker::<4>();
+    let mut tracker = tracker::<V4>();
     let mut random = crate::swarm::Random::new([3, 4]);
     for n in 0..3_000_000_u32 {
         // a swarm of two millions, the others by themselves
@@ -192,7 +202,8 @@ fn slices_are_short() {
     for path in ["stats?mode=s24s", "stats?mode=top100", "stats?mode=tpbs&format=txt", "scrape"] {
         let request = format!("GET /{path} HTTP/1.0\r\n\r\n");
         let (mut longest, mut slices, mut body) = (Duration::ZERO, 0, Vec::new());
-        let Answer::InSlices(mut page) = tracker.handle_http(at(0), &[1; 4], &mut request.into_bytes(), &mut body)
+        let Answer::InSlices(mut page) =
+            tracker.handle_http(at(0), [1; 4].into(), &mut request.into_bytes(), &mut body)
         else {
             continue;
         };

@@ -2,12 +2,14 @@
 
 use super::announce::{Origin, Outcome};
 use super::{Now, Tracker};
+use crate::swarm::Families;
 use crate::wire::udp::{self, Action, MAGIC, Prefix, Reply};
+use std::net::IpAddr;
 
-impl<const N: usize> Tracker<N> {
+impl<F: Families> Tracker<F> {
     /// Answers one datagram: writes the reply and returns its length in bytes, 0 for no reply. `reply` has room for the longest one
     /// ([`udp::reply_max`]).
-    pub fn handle_udp(&mut self, now: Now, from: &[u8; N], packet: &[u8], reply: &mut [u8]) -> usize {
+    pub fn handle_udp(&mut self, now: Now, from: IpAddr, packet: &[u8], reply: &mut [u8]) -> usize {
         self.counters.udp_received += u64::from(!packet.is_empty());
         let Some(prefix) = Prefix::parse(packet) else { return 0 };
         let mut reply = Reply::new(reply);
@@ -33,12 +35,14 @@ impl<const N: usize> Tracker<N> {
         self.swarms.prefetch(requests.filter_map(udp::announced_info_hash));
     }
 
-    fn udp_announce(&mut self, now: Now, from: &[u8; N], prefix: &Prefix, packet: &[u8], reply: &mut Reply<'_>) {
+    fn udp_announce(&mut self, now: Now, from: IpAddr, prefix: &Prefix, packet: &[u8], reply: &mut Reply<'_>) {
         let Some(said) = udp::parse_announce(packet) else { return };
         match self.announce(now, Origin::Udp, from, &said, reply.room_for_peers()) {
             Outcome::Forbidden => reply.action(Action::Announce, prefix.transaction),
             Outcome::Stopped(counts) => reply.announced(prefix.transaction, self.interval(), counts, 0),
-            Outcome::Joined { counts, peers } => reply.announced(prefix.transaction, self.interval(), counts, peers),
+            Outcome::Joined { counts, peers } => {
+                reply.announced(prefix.transaction, self.interval(), counts, peers.bytes());
+            }
         }
     }
 }

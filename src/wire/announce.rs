@@ -3,9 +3,10 @@
 use super::http::Refusal;
 use super::number::Number;
 use super::query::{Context, Scanner, Token};
-use crate::address::read_storable;
+use crate::address::read_ip;
 use crate::limits::{NUMWANT_DEFAULT, NUMWANT_MAX};
 use crate::types::{Announce, InfoHash};
+use std::net::IpAddr;
 use std::ops::Range;
 
 /// Which parameters are read that only some builds know.
@@ -13,13 +14,15 @@ use std::ops::Range;
 pub struct Extras {
     /// `ip=` names the peer's address.
     pub ip: bool,
+    /// It may be an IPv6 one.
+    pub ip_v6: bool,
     /// `lognet=` names a network whose requests are logged.
     pub lognet: bool,
 }
 
-/// The parameters of an announce to a tracker for addresses of `N` bytes.
+/// The parameters of an announce.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Parameters<const N: usize> {
+pub struct Parameters {
     /// `info_hash`: 20 bytes. Clients do forget it.
     pub info_hash: Option<InfoHash>,
     /// `peer_id`: 20 bytes.
@@ -35,12 +38,12 @@ pub struct Parameters<const N: usize> {
     /// `numwant`: how many peers the client wants, within the limits.
     pub numwant: usize,
     /// `ip`, where [`Extras::ip`] is set.
-    pub ip: Option<[u8; N]>,
+    pub ip: Option<IpAddr>,
     /// The value of `lognet`, where [`Extras::lognet`] is set. Nothing after it is read.
     pub lognet: Option<Range<usize>>,
 }
 
-impl<const N: usize> Parameters<N> {
+impl Parameters {
     /// Reads the parameters after the question mark.
     ///
     /// # Errors
@@ -101,7 +104,8 @@ impl<const N: usize> Parameters<N> {
             b"lognet" if extras.lognet => self.lognet = Some(value(scanner)?),
             b"ip" if extras.ip => {
                 let text = value(scanner)?;
-                self.ip = Some(read_storable(scanner.text(&text)).ok_or(Refusal::Parameter)?);
+                let address = read_ip(scanner.text(&text)).filter(|address| extras.ip_v6 || address.is_ipv4());
+                self.ip = Some(address.ok_or(Refusal::Parameter)?);
             }
             _ => scanner.skip_value(),
         }
@@ -143,7 +147,7 @@ fn number(scanner: &mut Scanner<'_>) -> Result<Number, Refusal> {
 mod tests {
     use super::*;
 
-    fn parse(query: &str) -> Result<Parameters<4>, Refusal> {
+    fn parse(query: &str) -> Result<Parameters, Refusal> {
         let mut bytes = format!("{query} HTTP/1.0\r\n\r\n").into_bytes();
         Parameters::parse(&mut Scanner::new(&mut bytes, 0), Extras::default())
     }
@@ -213,13 +217,16 @@ mod tests {
     #[test]
     fn the_address_is_read_only_where_it_is_believed() {
         assert_eq!(parse("ip=%zz").unwrap().ip, None);
-        let read = |query: &str| {
+        let read_in = |ip_v6, query: &str| {
             let mut bytes = format!("{query} HTTP/1.0\r\n\r\n").into_bytes();
-            let extras = Extras { ip: true, lognet: false };
-            Parameters::<4>::parse(&mut Scanner::new(&mut bytes, 0), extras).map(|said| said.ip)
+            let extras = Extras { ip: true, ip_v6, lognet: false };
+            Parameters::parse(&mut Scanner::new(&mut bytes, 0), extras).map(|said| said.ip)
         };
-        assert_eq!(read("port=1&ip=%31.2.3.4"), Ok(Some([1, 2, 3, 4])));
-        assert_eq!(read("ip=1.2.3.4&ip=5.6.7.8"), Ok(Some([5, 6, 7, 8])));
+        let read = |query| read_in(false, query);
+        assert_eq!(read_in(true, "ip=2001:db8::1"), Ok(Some("2001:db8::1".parse().unwrap())));
+        assert_eq!(read_in(true, "ip=::ffff:1.2.3.4"), Ok(Some([1, 2, 3, 4].into())));
+        assert_eq!(read("port=1&ip=%31.2.3.4"), Ok(Some([1, 2, 3, 4].into())));
+        assert_eq!(read("ip=1.2.3.4&ip=5.6.7.8"), Ok(Some([5, 6, 7, 8].into())));
         assert_eq!(read("ip=nonsense&ip=5.6.7.8"), Err(Refusal::Parameter));
         assert_eq!(read("ip=2001:db8::1"), Err(Refusal::Parameter));
         assert_eq!(read("ip="), Err(Refusal::Parameter));
@@ -232,7 +239,7 @@ mod tests {
         let parse = |extras| {
             let mut bytes = b"port=1&lognet=1.2.3.4&port=x ".to_vec();
             let mut scanner = Scanner::new(&mut bytes, 0);
-            let said = Parameters::<4>::parse(&mut scanner, extras)?;
+            let said = Parameters::parse(&mut scanner, extras)?;
             Ok(said.lognet.map(|lognet| scanner.text(&lognet).to_vec()))
         };
         assert_eq!(parse(Extras::default()), Err(Refusal::Parameter));

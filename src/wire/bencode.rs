@@ -1,5 +1,6 @@
 //! The bencoded bodies of HTTP replies (BEP 3, 23, 48). Keys are in the original's order.
 
+use crate::address::Family;
 use crate::types::{Counts, Interval};
 use std::io::Write;
 
@@ -11,30 +12,52 @@ pub const NO_INFO_HASH: &[u8] =
 pub const NOT_AUTHORIZED: &[u8] =
     b"d14:failure reason63:Requested download is not authorized for use with this tracker.e";
 
-/// Appends the reply to an announce. The peers are endpoints of 6 bytes, or of 18 in a build for IPv6 (BEP 23, BEP 7).
-pub fn announced(out: &mut Vec<u8>, counts: Counts, interval: Interval, peers: &[u8], v6: bool) {
+/// The peers of a reply. A family that is `None` has no key in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PeerLists<'a> {
+    /// `peers`: IPv4 endpoints of 6 bytes (BEP 23).
+    pub v4: Option<&'a [u8]>,
+    /// `peers6`: IPv6 endpoints of 18 bytes (BEP 7).
+    pub v6: Option<&'a [u8]>,
+}
+
+impl PeerLists<'_> {
+    /// No peers, with the key of a family.
+    pub fn none_of(family: Family) -> Self {
+        match family {
+            Family::V4 => Self { v4: Some(&[]), v6: None },
+            Family::V6 => Self { v4: None, v6: Some(&[]) },
+        }
+    }
+}
+
+/// Appends the reply to an announce.
+pub fn announced(out: &mut Vec<u8>, counts: Counts, interval: Interval, peers: PeerLists<'_>) {
     // writing to memory does not fail, here and below
     let _ = write!(out, "d8:completei{}e10:downloadedi{}e", counts.seeders, counts.downloaded);
-    rest_of_announced(out, counts, interval, peers, v6);
+    rest_of_announced(out, counts, interval, peers);
 }
 
-/// Appends the reply to an announce of a peer that stops.
-pub fn stopped(out: &mut Vec<u8>, counts: Counts, interval: Interval, v6: bool) {
+/// Appends the reply to an announce of a peer that stops, with an empty key of its family.
+pub fn stopped(out: &mut Vec<u8>, counts: Counts, interval: Interval, family: Family) {
     let _ = write!(out, "d8:completei{}e", counts.seeders);
-    rest_of_announced(out, counts, interval, &[], v6);
+    rest_of_announced(out, counts, interval, PeerLists::none_of(family));
 }
 
-fn rest_of_announced(out: &mut Vec<u8>, counts: Counts, interval: Interval, peers: &[u8], v6: bool) {
+fn rest_of_announced(out: &mut Vec<u8>, counts: Counts, interval: Interval, peers: PeerLists<'_>) {
     let _ = write!(
         out,
-        "10:incompletei{}e8:intervali{}e12:min intervali{}e{}{}:",
+        "10:incompletei{}e8:intervali{}e12:min intervali{}e",
         counts.leechers,
         interval.seconds(),
         interval.minimum(),
-        if v6 { "6:peers6" } else { "5:peers" },
-        peers.len()
     );
-    out.extend_from_slice(peers);
+    for (key, peers) in [("5:peers", peers.v4), ("6:peers6", peers.v6)] {
+        if let Some(peers) = peers {
+            let _ = write!(out, "{key}{}:", peers.len());
+            out.extend_from_slice(peers);
+        }
+    }
     out.push(b'e');
 }
 
@@ -71,11 +94,17 @@ mod tests {
     fn bodies() {
         let interval = Interval::from_random(1);
         assert_eq!(
-            text(|out| announced(out, COUNTS, interval, b"abcdef", false)),
+            text(|out| announced(out, COUNTS, interval, PeerLists { v4: Some(b"abcdef"), v6: None })),
             "d8:completei1e10:downloadedi3e10:incompletei2e8:intervali1621e12:min intervali810e5:peers6:abcdefe"
         );
+        let both = PeerLists { v4: Some(b"abcdef"), v6: Some(b"abcdefghijklmnopqr") };
+        assert!(
+            text(|out| announced(out, COUNTS, interval, both))
+                .ends_with("e5:peers6:abcdef6:peers618:abcdefghijklmnopqre")
+        );
+        assert!(text(|out| announced(out, COUNTS, interval, PeerLists::default())).ends_with("min intervali810ee"));
         assert_eq!(
-            text(|out| stopped(out, COUNTS, interval, true)),
+            text(|out| stopped(out, COUNTS, interval, Family::V6)),
             "d8:completei1e10:incompletei2e8:intervali1621e12:min intervali810e6:peers60:e"
         );
         assert_eq!(

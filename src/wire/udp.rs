@@ -18,9 +18,10 @@ const ANNOUNCED: usize = 20;
 /// Bytes of a reply with action and transaction only.
 const ACTION_ONLY: usize = 8;
 
-/// Bytes of the longest reply in a build whose addresses have `address` bytes.
-pub const fn reply_max(address: usize) -> usize {
-    let announced = ANNOUNCED + NUMWANT_MAX * (address + 2);
+/// Bytes of the longest reply. Where there are IPv4 peers (`v4`) all replies are as long as those at most, in which there is room for 66
+/// IPv6 peers (as the original).
+pub const fn reply_max(v4: bool) -> usize {
+    let announced = ANNOUNCED + NUMWANT_MAX * if v4 { 6 } else { 18 };
     let scraped = ACTION_ONLY + UDP_SCRAPE_MAX * 12;
     if announced > scraped { announced } else { scraped }
 }
@@ -229,17 +230,17 @@ mod tests {
 
     #[test]
     fn the_longest_replies_fit() {
-        for address in [4, 16] {
-            let mut buffer = vec![0; reply_max(address)];
+        for (v4, endpoint) in [(true, 6), (false, 18)] {
+            let mut buffer = vec![0; reply_max(v4)];
             let mut reply = Reply::new(&mut buffer);
             reply.action(Action::Scrape, [0; 4]);
             (0..UDP_SCRAPE_MAX).for_each(|_| reply.scraped(Counts::default()));
             assert_eq!(reply.length(), 8 + 75 * 12);
             let mut reply = Reply::new(&mut buffer);
-            let peers = NUMWANT_MAX * (address + 2);
+            let peers = NUMWANT_MAX * endpoint;
             assert!(reply.room_for_peers().len() >= peers);
             reply.announced([0; 4], Interval::from_random(0), Counts::default(), peers);
-            assert_eq!(reply.length(), ANNOUNCED + NUMWANT_MAX * (address + 2));
+            assert_eq!(reply.length(), ANNOUNCED + NUMWANT_MAX * endpoint);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::limits::CONNECTION_BYTES;
 use crate::sys::poller::Interest;
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 
 /// What a connection waits for.
@@ -63,11 +64,11 @@ impl State {
 
 /// A connection that waits.
 #[derive(Debug)]
-pub struct Connection<const N: usize> {
+pub struct Connection {
     /// Its socket.
     pub socket: OwnedFd,
     /// Whom it comes from.
-    pub from: [u8; N],
+    pub from: IpAddr,
     /// What it waits for.
     pub state: State,
     /// It has just got a whole answer and stays: the time for its next request begins.
@@ -76,9 +77,9 @@ pub struct Connection<const N: usize> {
     pub pipelined: bool,
 }
 
-impl<const N: usize> Connection<N> {
+impl Connection {
     /// A new one, which has sent nothing yet.
-    pub fn new(socket: OwnedFd, from: [u8; N]) -> Self {
+    pub fn new(socket: OwnedFd, from: IpAddr) -> Self {
         Connection { socket, from, state: State::Request(Vec::new()), answered: false, pipelined: false }
     }
 }

@@ -41,10 +41,10 @@ impl Name {
 /// Generations are counted in 30 bits: a stale name would have to wait for a billion connections in the same slot to fit again.
 const GENERATIONS: u32 = (1 << (Name::BITS - 32)) - 1;
 
-struct Slot<const N: usize> {
+struct Slot {
     generation: u32,
     /// None while the connection is taken out, and while the slot is free.
-    connection: Option<Connection<N>>,
+    connection: Option<Connection>,
     /// What the poller waits for.
     interest: Interest,
 }
@@ -58,8 +58,8 @@ const LENGTHS: [Duration; 4] = {
 };
 
 /// All waiting connections, with what the poller and the deadlines know of them.
-pub struct Connections<const N: usize> {
-    slots: Vec<Slot<N>>,
+pub struct Connections {
+    slots: Vec<Slot>,
     free: Vec<u32>,
     deadlines: Deadlines<4>,
     /// Bytes that all hold together.
@@ -68,7 +68,7 @@ pub struct Connections<const N: usize> {
     most_bytes: usize,
 }
 
-impl<const N: usize> Connections<N> {
+impl Connections {
     /// None yet, and at most `most` at a time, which hold `most_bytes` bytes of requests and short answers.
     pub fn new(most: usize, most_bytes: usize) -> Self {
         let deadlines = Deadlines::new(LENGTHS);
@@ -114,7 +114,7 @@ impl<const N: usize> Connections<N> {
     /// The poller does not take it; then it is closed.
     pub fn add(
         &mut self,
-        mut connection: Connection<N>,
+        mut connection: Connection,
         now: Duration,
         poller: &mut Poller,
         token: impl FnOnce(Name) -> u64,
@@ -144,7 +144,7 @@ impl<const N: usize> Connections<N> {
     }
 
     /// Takes a connection out, if it is still there, to be [put back](Self::put_back) or [removed](Self::remove).
-    pub fn take(&mut self, name: Name) -> Option<Connection<N>> {
+    pub fn take(&mut self, name: Name) -> Option<Connection> {
         let slot = self.slots.get_mut(name.slot as usize)?;
         let connection = slot.connection.take_if(|_| slot.generation == name.generation)?;
         self.bytes -= connection.state.bytes();
@@ -159,11 +159,11 @@ impl<const N: usize> Connections<N> {
     pub fn put_back(
         &mut self,
         name: Name,
-        mut connection: Connection<N>,
+        mut connection: Connection,
         now: Duration,
         poller: &mut Poller,
         token: u64,
-    ) -> Result<(), Connection<N>> {
+    ) -> Result<(), Connection> {
         let Some(slot) = self.slots.get_mut(name.slot as usize) else { return Err(connection) };
         let interest = connection.state.interest();
         if interest != slot.interest {
@@ -182,7 +182,7 @@ impl<const N: usize> Connections<N> {
     }
 
     /// Closes a connection that was taken out.
-    pub fn remove(&mut self, name: Name, connection: Connection<N>, poller: &mut Poller) {
+    pub fn remove(&mut self, name: Name, connection: Connection, poller: &mut Poller) {
         // it was added, so this does not fail; if it did, closing the descriptor would remove it all the same
         let _ = poller.remove(connection.socket.as_fd());
         drop(connection);
@@ -216,7 +216,7 @@ mod tests {
 
     /// A table with its poller, and the far ends of its connections.
     struct Table {
-        connections: Connections<4>,
+        connections: Connections,
         poller: Poller,
         far: Vec<UnixStream>,
     }
@@ -229,7 +229,7 @@ mod tests {
         fn add(&mut self, state: State, now: Duration) -> Name {
             let (near, far) = UnixStream::pair().unwrap();
             self.far.push(far);
-            let connection = Connection { state, ..Connection::new(near.into(), [127, 0, 0, 1]) };
+            let connection = Connection { state, ..Connection::new(near.into(), [127, 0, 0, 1].into()) };
             self.connections.add(connection, now, &mut self.poller, Name::to_bits).unwrap()
         }
 

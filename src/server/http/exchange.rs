@@ -6,6 +6,7 @@ use super::{Http, log_full_scrape, pull};
 use crate::features::KEEPALIVE;
 use crate::limits::{LINGER_MAX, REQUEST_MAX, REQUESTS_A_TURN};
 use crate::server::Context;
+use crate::swarm::Families;
 use crate::sys::socket;
 use crate::tracker::http::Answer;
 use crate::tracker::pages::Page;
@@ -14,18 +15,18 @@ use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, OwnedFd};
 
 /// How a connection goes on.
-pub(super) enum Next<const N: usize> {
+pub(super) enum Next<F: Families> {
     /// It is closed.
     Close,
     /// It waits, for what its state says.
     Wait,
     /// It waits for a long answer, which is made from this page.
-    Make(Box<Page<N>>),
+    Make(Box<Page<F>>),
 }
 
-impl<const N: usize> Http<N> {
+impl<F: Families> Http<F> {
     /// Does what can be done for a connection now.
-    pub(super) fn advance(&mut self, connection: &mut Connection<N>, context: &mut Context<'_, N>) -> Next<N> {
+    pub(super) fn advance(&mut self, connection: &mut Connection, context: &mut Context<'_, F>) -> Next<F> {
         match &mut connection.state {
             State::Request(_) => self.read(connection, context),
             State::Long { .. } => Next::Wait,
@@ -54,7 +55,7 @@ impl<const N: usize> Http<N> {
     }
 
     /// Reads what there is of a request, and answers it if that is all.
-    fn read(&mut self, connection: &mut Connection<N>, context: &mut Context<'_, N>) -> Next<N> {
+    fn read(&mut self, connection: &mut Connection, context: &mut Context<'_, F>) -> Next<F> {
         let State::Request(collected) = &mut connection.state else { return Next::Wait };
         let seen = collected.len();
         let Some((before, room)) = self.request.split_at_mut_checked(seen) else { return Next::Close };
@@ -70,11 +71,11 @@ impl<const N: usize> Http<N> {
     /// taken. In the first `seen` bytes no head ends.
     fn answer(
         &mut self,
-        connection: &mut Connection<N>,
-        context: &mut Context<'_, N>,
+        connection: &mut Connection,
+        context: &mut Context<'_, F>,
         mut seen: usize,
         mut length: usize,
-    ) -> Next<N> {
+    ) -> Next<F> {
         let mut start = 0;
         for _ in 0..REQUESTS_A_TURN {
             let bytes = self.request.get_mut(start..length).unwrap_or_default();
@@ -87,10 +88,10 @@ impl<const N: usize> Http<N> {
             connection.pipelined |= then == Then::Next;
             let request = bytes.get_mut(..all).unwrap_or_default();
             let more_may_come = connection.pipelined && allows_more(request.get(..head).unwrap_or_default());
-            let version = match context.tracker.handle_http(context.now, &connection.from, request, &mut self.reply) {
+            let version = match context.tracker.handle_http(context.now, connection.from, request, &mut self.reply) {
                 Answer::InSlices(page) => {
                     if page.is_logged() {
-                        log_full_scrape(context.now, &connection.from);
+                        log_full_scrape(context.now, connection.from);
                     }
                     connection.state = State::Long { blocked: false };
                     return Next::Make(page);
@@ -128,7 +129,7 @@ impl<const N: usize> Http<N> {
     }
 
     /// Sends as much of the reply as is taken now, perhaps nothing. `last`: nothing follows it.
-    fn send_reply(&self, connection: &Connection<N>, last: bool) -> io::Result<usize> {
+    fn send_reply(&self, connection: &Connection, last: bool) -> io::Result<usize> {
         let send = if last { socket::send_last } else { socket::send };
         unless_blocked(send(connection.socket.as_fd(), &self.reply))
     }
@@ -139,7 +140,7 @@ impl<const N: usize> Http<N> {
     }
 
     /// Refuses a request that is too long, and ends our side.
-    fn refuse(&mut self, connection: &mut Connection<N>, context: &mut Context<'_, N>) -> Next<N> {
+    fn refuse(&mut self, connection: &mut Connection, context: &mut Context<'_, F>) -> Next<F> {
         context.tracker.refuse_internal(&mut self.reply);
         match self.send_reply(connection, false) {
             Ok(sent) if sent < self.reply.len() => {
@@ -153,7 +154,7 @@ impl<const N: usize> Http<N> {
 }
 
 /// Keeps what has come of a request. Where there is no memory for that the connection is closed.
-fn keep_part<const N: usize>(connection: &mut Connection<N>, bytes: &[u8]) -> Next<N> {
+fn keep_part<F: Families>(connection: &mut Connection, bytes: &[u8]) -> Next<F> {
     let mut part = Vec::new();
     if part.try_reserve_exact(bytes.len()).is_err() {
         return Next::Close;
@@ -164,12 +165,12 @@ fn keep_part<const N: usize>(connection: &mut Connection<N>, bytes: &[u8]) -> Ne
 }
 
 /// Ends our side of a connection whose client may still be sending: closed now, it would be cut off before it has read its answer.
-fn linger<const N: usize>(connection: &mut Connection<N>) -> Next<N> {
+fn linger<F: Families>(connection: &mut Connection) -> Next<F> {
     connection.state = State::Lingering(0);
     wait_if(socket::shutdown_write(connection.socket.as_fd()).is_ok())
 }
 
-fn wait_if<const N: usize>(wait: bool) -> Next<N> {
+fn wait_if<F: Families>(wait: bool) -> Next<F> {
     if wait { Next::Wait } else { Next::Close }
 }
 

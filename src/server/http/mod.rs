@@ -11,10 +11,10 @@ pub(super) use connections::Name;
 
 use super::faults::Faults;
 use super::{Context, Served, Token, watch};
-use crate::address::{from_ip, to_ip};
 use crate::limits::{
     ACCEPT_PAUSE, ACCEPTS_A_TURN, ANSWERS_TURN, CLOSES_A_TURN, CONNECTION_BYTES_MAX, MINUTE, REQUEST_MAX,
 };
+use crate::swarm::Families;
 use crate::sys::clock::Clock;
 use crate::sys::failure::Failure;
 use crate::sys::poller::{Event, Interest, Poller};
@@ -27,6 +27,7 @@ use connection::{Connection, State};
 use connections::Connections;
 use exchange::Next;
 use std::io::{self, ErrorKind};
+use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
@@ -34,19 +35,19 @@ use std::time::Duration;
 const READS_AT_THE_END: usize = 8;
 
 /// All of HTTP: listening sockets, waiting connections, long answers.
-pub(super) struct Http<const N: usize> {
+pub(super) struct Http<F: Families> {
     listeners: Vec<OwnedFd>,
     /// Accepting fails, or works.
     accepting: Faults,
-    connections: Connections<N>,
-    answers: Answers<Box<Page<N>>, N>,
+    connections: Connections,
+    answers: Answers<Box<Page<F>>>,
     /// Where requests are received, one byte longer than the longest that is answered.
     request: Vec<u8>,
     /// Where replies are written.
     reply: Vec<u8>,
 }
 
-impl<const N: usize> Http<N> {
+impl<F: Families> Http<F> {
     /// Serves connections to these sockets, at most so many at a time, and has the poller watch the sockets.
     ///
     /// # Errors
@@ -70,7 +71,7 @@ impl<const N: usize> Http<N> {
     }
 
     /// Takes new connections, as many as there is a turn for.
-    pub(super) fn accept(&mut self, index: usize, context: &mut Context<'_, N>) -> Served {
+    pub(super) fn accept(&mut self, index: usize, context: &mut Context<'_, F>) -> Served {
         let mut served = Served { requests: 0, drained: false };
         for _ in 0..ACCEPTS_A_TURN {
             let Some(listener) = self.listeners.get(index) else { break };
@@ -79,10 +80,8 @@ impl<const N: usize> Http<N> {
                     served.requests += 1;
                     self.accepting.works(context.now.up);
                     context.tracker.accepted();
-                    if let Some(from) = from_ip(from.ip()) {
-                        // the request is usually there already
-                        self.begin(Connection::new(socket, from), context);
-                    }
+                    // the request is usually there already
+                    self.begin(Connection::new(socket, from.ip().to_canonical()), context);
                     continue;
                 }
                 Ok(Accepted::Lost) => continue,
@@ -108,7 +107,7 @@ impl<const N: usize> Http<N> {
         served
     }
 
-    fn begin(&mut self, mut connection: Connection<N>, context: &mut Context<'_, N>) {
+    fn begin(&mut self, mut connection: Connection, context: &mut Context<'_, F>) {
         let page = match self.advance(&mut connection, context) {
             Next::Close => return,
             Next::Wait => None,
@@ -129,13 +128,13 @@ impl<const N: usize> Http<N> {
         }
     }
 
-    fn begin_answer(&mut self, name: Name, from: [u8; N], page: Box<Page<N>>) {
+    fn begin_answer(&mut self, name: Name, from: IpAddr, page: Box<Page<F>>) {
         let (chunks, gzip) = (page.chunked, page.gzip);
         self.answers.begin(name, from, page, chunks, gzip);
     }
 
     /// Goes on with a connection that the poller has news of.
-    pub(super) fn ready(&mut self, name: Name, event: &Event, context: &mut Context<'_, N>) {
+    pub(super) fn ready(&mut self, name: Name, event: &Event, context: &mut Context<'_, F>) {
         if event.hangup && !event.readable {
             return self.close(name, context);
         }
@@ -159,7 +158,7 @@ impl<const N: usize> Http<N> {
     }
 
     /// Makes and sends some of the long answers, each in turn, for a bounded time.
-    pub(super) fn deliver(&mut self, clock: &Clock, context: &mut Context<'_, N>) {
+    pub(super) fn deliver(&mut self, clock: &Clock, context: &mut Context<'_, F>) {
         self.answers.discard(&mut Wire { connections: &self.connections, tracker: context.tracker });
         let start = clock.now();
         while self.answers.is_busy() {
@@ -175,7 +174,7 @@ impl<const N: usize> Http<N> {
         }
     }
 
-    fn after_step(&mut self, name: Name, outcome: Outcome, context: &mut Context<'_, N>) {
+    fn after_step(&mut self, name: Name, outcome: Outcome, context: &mut Context<'_, F>) {
         let Some(mut connection) = self.connections.take(name) else { return };
         if outcome == Outcome::Over {
             self.read_away(&connection);
@@ -185,7 +184,7 @@ impl<const N: usize> Http<N> {
     }
 
     /// Takes what a client sent after its request: closing on bytes that were not read would cut it off from the end of its answer.
-    fn read_away(&mut self, connection: &Connection<N>) {
+    fn read_away(&mut self, connection: &Connection) {
         for _ in 0..READS_AT_THE_END {
             if !matches!(pull(&connection.socket, &mut self.request), Ok(Some(1..))) {
                 return;
@@ -199,7 +198,7 @@ impl<const N: usize> Http<N> {
     }
 
     /// Closes what took too long, and accepts again after a pause.
-    pub(super) fn look_after_deadlines(&mut self, context: &mut Context<'_, N>) {
+    pub(super) fn look_after_deadlines(&mut self, context: &mut Context<'_, F>) {
         for _ in 0..CLOSES_A_TURN {
             let up = context.now.up;
             let Some(name) = self.connections.overdue(up).or_else(|| self.answers.stalled(up)) else { break };
@@ -222,14 +221,14 @@ impl<const N: usize> Http<N> {
     }
 
     /// Closes a connection without a word.
-    fn close(&mut self, name: Name, context: &mut Context<'_, N>) {
+    fn close(&mut self, name: Name, context: &mut Context<'_, F>) {
         if let Some(connection) = self.connections.take(name) {
             self.settle(name, connection, false, context);
         }
     }
 
     /// Puts a connection back that was taken out, or closes it.
-    fn settle(&mut self, name: Name, mut connection: Connection<N>, keep: bool, context: &mut Context<'_, N>) {
+    fn settle(&mut self, name: Name, mut connection: Connection, keep: bool, context: &mut Context<'_, F>) {
         if keep {
             let token = Token::Connection(name).to_bits();
             // where the poller does not take the change the connection is closed, which is all that can be done
@@ -257,21 +256,21 @@ impl<const N: usize> Http<N> {
 }
 
 /// The tracker that pages are made from, and the connections that they go to.
-struct Wire<'a, const N: usize> {
-    connections: &'a Connections<N>,
-    tracker: &'a mut Tracker<N>,
+struct Wire<'a, F: Families> {
+    connections: &'a Connections,
+    tracker: &'a mut Tracker<F>,
 }
 
-impl<const N: usize> Io<Box<Page<N>>> for Wire<'_, N> {
-    fn size(&self, page: &Box<Page<N>>) -> Size {
+impl<F: Families> Io<Box<Page<F>>> for Wire<'_, F> {
+    fn size(&self, page: &Box<Page<F>>) -> Size {
         Size { least: page.least(self.tracker), most: page.estimate(self.tracker) }
     }
 
-    fn slice(&mut self, page: &mut Box<Page<N>>, body: &mut Vec<u8>) -> bool {
+    fn slice(&mut self, page: &mut Box<Page<F>>, body: &mut Vec<u8>) -> bool {
         page.slice(self.tracker, body)
     }
 
-    fn discard(&mut self, page: &mut Box<Page<N>>) -> bool {
+    fn discard(&mut self, page: &mut Box<Page<F>>) -> bool {
         page.discard()
     }
 
@@ -290,7 +289,7 @@ fn pull(socket: &OwnedFd, room: &mut [u8]) -> io::Result<Option<usize>> {
 }
 
 /// Says on stderr who asked for all torrents (as the original).
-fn log_full_scrape<const N: usize>(now: Now, from: &[u8; N]) {
+fn log_full_scrape(now: Now, from: IpAddr) {
     let minutes = now.up.as_secs() / MINUTE;
-    stderr::write_line(&format!("[{minutes:08}] scrp:  {} - FULL SCRAPE\n", to_ip(from).to_canonical()));
+    stderr::write_line(&format!("[{minutes:08}] scrp:  {from} - FULL SCRAPE\n"));
 }

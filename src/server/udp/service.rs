@@ -1,10 +1,10 @@
 //! UDP sockets: received, answered and sent in batches, by the loop itself or through workers.
 
 use super::workers::Pool;
-use crate::address::from_ip;
 use crate::limits::{UDP_BATCH, UDP_PAUSE, UDP_REQUEST_MAX, UDP_WORKERS_MAX};
 use crate::server::faults::Faults;
 use crate::server::{Served, Token, watch};
+use crate::swarm::Families;
 use crate::sys::clock::Clock;
 use crate::sys::datagram::Batch;
 use crate::sys::failure::{Failure, reason};
@@ -32,12 +32,12 @@ pub(in crate::server) struct Service {
 }
 
 impl Service {
-    /// Serves these sockets to addresses of `N` bytes, each by so many workers, and has the poller watch those that have none. Where the
+    /// Serves these sockets to peers of these families, each by so many workers, and has the poller watch those that have none. Where the
     /// system has no threads to give there are fewer workers, and a socket that has none is served by the loop.
     ///
     /// # Errors
     /// There are no descriptors left, or a socket cannot be watched.
-    pub(in crate::server) fn new<const N: usize>(
+    pub(in crate::server) fn new<F: Families>(
         clock: Clock,
         sockets: Vec<(OwnedFd, u32)>,
         coalesce_rate: u32,
@@ -52,7 +52,7 @@ impl Service {
                 let _ = socket::set_blocking(socket.as_fd());
             }
             let (socket, count) = (Arc::new(socket), Arc::default());
-            let mut start = || workers.start(Arc::clone(&socket), Arc::clone(&count), reply_max(N));
+            let mut start = || workers.start(Arc::clone(&socket), Arc::clone(&count), reply_max(F::V4));
             let refused = (0..threads.min(UDP_WORKERS_MAX)).find_map(|started| Some((started, start().err()?)));
             if let Some((started, error)) = &refused {
                 let why = reason(error);
@@ -60,7 +60,7 @@ impl Service {
             }
             if threads == 0 || refused.is_some_and(|(started, _)| started == 0) {
                 watch(poller, socket.as_fd(), Token::Udp(own.len()))?;
-                let batch = Batch::new(UDP_BATCH, UDP_REQUEST_MAX, reply_max(N));
+                let batch = Batch::new(UDP_BATCH, UDP_REQUEST_MAX, reply_max(F::V4));
                 own.push(Socket { socket, batch, receiving: Faults::new("recvmmsg", UDP_PAUSE) });
             }
         }
@@ -68,11 +68,11 @@ impl Service {
     }
 
     /// Answers what waits at a socket: one batch, so that the others need not wait for long. Where it cannot be received there is a pause.
-    pub(in crate::server) fn serve<const N: usize>(
+    pub(in crate::server) fn serve<F: Families>(
         &mut self,
         index: usize,
         now: Now,
-        tracker: &mut Tracker<N>,
+        tracker: &mut Tracker<F>,
         poller: &mut Poller,
     ) -> Served {
         let nothing = Served { requests: 0, drained: false };
@@ -108,7 +108,7 @@ impl Service {
     }
 
     /// Answers the batches that workers have handed over: at most one from each.
-    pub(in crate::server) fn serve_workers<const N: usize>(&mut self, now: Now, tracker: &mut Tracker<N>) {
+    pub(in crate::server) fn serve_workers<F: Families>(&mut self, now: Now, tracker: &mut Tracker<F>) {
         self.workers.waker().clear();
         let mut left = self.workers.count();
         while let Some(mut job) = self.workers.take() {
@@ -130,12 +130,12 @@ fn listen_for(socket: &OwnedFd, index: usize, interest: Interest, poller: &mut P
 }
 
 /// Writes the replies to a batch.
-fn answer<const N: usize>(batch: &mut Batch, received: usize, now: Now, tracker: &mut Tracker<N>) {
+fn answer<F: Families>(batch: &mut Batch, received: usize, now: Now, tracker: &mut Tracker<F>) {
     tracker.prefetch(batch.requests());
     for at in 0..received {
         let Some(exchange) = batch.exchange(at) else { continue };
-        let Some(from) = from_ip::<N>(exchange.from.ip()) else { continue };
-        let length = tracker.handle_udp(now, &from, exchange.request, exchange.reply);
+        let from = exchange.from.ip().to_canonical();
+        let length = tracker.handle_udp(now, from, exchange.request, exchange.reply);
         batch.set_reply(at, length);
     }
 }
@@ -144,6 +144,7 @@ fn answer<const N: usize>(batch: &mut Batch, received: usize, now: Now, tracker:
 mod tests {
     use super::*;
     use crate::limits::EVENTS_A_TURN;
+    use crate::swarm::V4;
     use crate::sys::socket::bind_udp;
     use crate::tracker::Settings;
     use std::net::{SocketAddr, UdpSocket};
@@ -154,14 +155,14 @@ mod tests {
     struct Loop {
         service: Service,
         poller: Poller,
-        tracker: Tracker<4>,
+        tracker: Tracker<V4>,
         now: Now,
     }
 
     impl Loop {
         fn new(sockets: Vec<(OwnedFd, u32)>) -> Loop {
             let mut poller = Poller::new(EVENTS_A_TURN).unwrap();
-            let service = Service::new::<4>(Clock::new().unwrap(), sockets, 0, &mut poller).unwrap();
+            let service = Service::new::<V4>(Clock::new().unwrap(), sockets, 0, &mut poller).unwrap();
             let settings = Settings { redirect_url: None, stats_path: Vec::new(), version: String::new() };
             let tracker = Tracker::new(settings, [1, 2]);
             Loop {

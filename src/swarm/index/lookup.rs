@@ -69,12 +69,12 @@ impl Lookups {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::Swarms;
     use super::super::super::tests::spread;
+    use super::super::super::{Swarms, V4};
     use super::*;
 
     /// Swarms of these torrents.
-    fn swarms(mut names: impl Iterator<Item = u64>) -> Swarms<4> {
+    fn swarms(mut names: impl Iterator<Item = u64>) -> Swarms<V4> {
         let mut swarms = Swarms::new();
         assert!(names.all(|name| swarms.restore(&spread(name), 0, 0)));
         swarms

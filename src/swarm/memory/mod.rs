@@ -11,7 +11,7 @@ pub(super) use pool::{Pool, Slot};
 
 /// How many bytes the state holds, and how many it may hold.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub struct Budget {
     held: usize,
     ceiling: usize,
     refusals: u64,

@@ -9,7 +9,7 @@ use super::numbers::Numbers;
 
 /// Where a slot begins: the number of its chunk, and of its first item in there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::swarm) struct Slot(u32);
+pub struct Slot(u32);
 
 /// Slots of one size.
 struct Class {
@@ -104,6 +104,17 @@ impl<T: Copy + Default> Pool<T> {
     #[inline]
     pub(in crate::swarm) fn items_mut(&mut self, slot: Slot, len: usize) -> &mut [T] {
         &mut self.items[Self::chunk_of(slot)][Self::item_of(slot)..][..len]
+    }
+
+    /// The first item of a slot.
+    #[inline]
+    pub(in crate::swarm) fn first(&self, slot: Slot) -> &T {
+        &self.items[Self::chunk_of(slot)][Self::item_of(slot)]
+    }
+
+    #[inline]
+    pub(in crate::swarm) fn first_mut(&mut self, slot: Slot) -> &mut T {
+        &mut self.items[Self::chunk_of(slot)][Self::item_of(slot)]
     }
 
     /// Items that a slot of a class holds.

@@ -12,7 +12,7 @@ const SLACK: usize = 1;
 
 /// Where the peers of an array are, and how many.
 #[derive(Clone, Copy)]
-pub(in crate::swarm) struct Array {
+pub struct Array {
     slot: Slot,
     len: u16,
     seeders: u16,

@@ -1,6 +1,7 @@
 //! The choice of peers for a reply: distinct, every one equally likely, chosen anew for each reply. From a paged swarm they come in
 //! runs of neighbours in an order that says nothing of them: ten runs at least, if so many peers are wanted.
 
+use super::PeerSet;
 use super::paged::{PageView, Paged};
 use super::{ARRAY_MAX, Peers, Pool, Store, Stored};
 use crate::limits::{NUMWANT_MAX, SWARM_PEER_PAGE};
@@ -80,6 +81,16 @@ pub(in crate::swarm) fn choose<const N: usize>(
         }
     }
     wanted * Endpoint::<N>::SIZE
+}
+
+/// Adds a guest to a reply of all peers, where there is room: before the leechers or behind the seeders. Returns the bytes of all.
+pub(super) fn put_guest<const N: usize>(peer: &Endpoint<N>, seeding: bool, length: usize, out: &mut [u8]) -> usize {
+    let size = Endpoint::<N>::SIZE;
+    let Some(reply) = out.get_mut(..length + size) else { return length };
+    let at = if seeding { length } else { 0 };
+    reply.copy_within(at..length, at + size);
+    peer.write(&mut reply[at..]);
+    length + size
 }
 
 /// Shuffles numbers just as far as needed: from the lesser of those chosen and those left out.

@@ -15,7 +15,7 @@ const_assert!(BYTES / Stored::<4>::SIZE == MAX && BYTES / Stored::<16>::SIZE == 
 
 /// Few peers as they lie in an entry, sorted.
 #[derive(Clone, Copy)]
-pub(in crate::swarm) struct Inline {
+pub struct Inline {
     len: u8,
     bytes: [u8; BYTES],
 }

@@ -1,6 +1,6 @@
 //! Random histories, played to the swarms and to the model.
 
-use super::super::{PeerState, Sizes};
+use super::super::{Dual, PeerState, Sizes, V4, V6};
 use super::model::{Step, play};
 use super::{same_prefix, spread};
 use proptest::prelude::*;
@@ -43,16 +43,21 @@ proptest! {
 
     #[test]
     fn any_history_of_ipv4_swarms_follows_the_rules(steps in prop::collection::vec(step(), 1..60), sizes in sizes()) {
-        play::<4>(&steps, sizes, spread);
+        play::<V4>(&steps, sizes, spread);
     }
 
     #[test]
     fn any_history_of_ipv6_swarms_follows_the_rules(steps in prop::collection::vec(step(), 1..60), sizes in sizes()) {
-        play::<16>(&steps, sizes, spread);
+        play::<V6>(&steps, sizes, spread);
+    }
+
+    #[test]
+    fn any_history_of_swarms_of_both_families_follows_the_rules(steps in prop::collection::vec(step(), 1..60), sizes in sizes()) {
+        play::<Dual>(&steps, sizes, spread);
     }
 
     #[test]
     fn any_history_of_torrents_with_chosen_names_follows_the_rules(steps in prop::collection::vec(step(), 1..60), sizes in sizes()) {
-        play::<4>(&steps, sizes, same_prefix);
+        play::<V4>(&steps, sizes, same_prefix);
     }
 }

@@ -10,7 +10,7 @@ mod rules;
 #[cfg(test)]
 mod walks;
 
-use super::{Endpoint, InfoHash, PeerState};
+use super::{Chosen, DualEndpoint, Endpoint, Families, InfoHash, PeerState, Wanted};
 
 #[cfg(test)]
 const LEECH: PeerState = PeerState { seeding: false, completed: false };
@@ -41,16 +41,56 @@ fn same_prefix(n: u64) -> InfoHash {
     InfoHash(bytes)
 }
 
+/// Families whose peers the tests make and tell apart.
+pub trait Tested: Families<Peer: Numbered + Ord> {}
+
+impl<F: Families<Peer: Numbered + Ord>> Tested for F {}
+
 /// A different peer for each number.
-fn peer<const N: usize>(n: u32) -> Endpoint<N> {
-    let mut endpoint = Endpoint::default();
-    let bytes = (mix(u64::from(n >> 4)) as u32).to_be_bytes();
-    endpoint.address[N - 4..].copy_from_slice(&bytes);
-    endpoint.port = (n as u16).to_be_bytes();
-    if N == 16 {
-        endpoint.address[8..12].copy_from_slice(&(n >> 4).to_be_bytes());
-    } else {
-        endpoint.address[..4].copy_from_slice(&(n >> 4).to_le_bytes());
+pub trait Numbered {
+    /// The peer of this number.
+    fn of_number(n: u32) -> Self;
+}
+
+fn peer<P: Numbered>(n: u32) -> P {
+    P::of_number(n)
+}
+
+impl<const N: usize> Numbered for Endpoint<N> {
+    fn of_number(n: u32) -> Self {
+        let mut endpoint = Endpoint::default();
+        let bytes = (mix(u64::from(n >> 4)) as u32).to_be_bytes();
+        endpoint.address[N - 4..].copy_from_slice(&bytes);
+        endpoint.port = (n as u16).to_be_bytes();
+        if N == 16 {
+            endpoint.address[8..12].copy_from_slice(&(n >> 4).to_be_bytes());
+        } else {
+            endpoint.address[..4].copy_from_slice(&(n >> 4).to_le_bytes());
+        }
+        endpoint
     }
-    endpoint
+}
+
+/// Two of IPv4, one of IPv6, and so on.
+impl Numbered for DualEndpoint {
+    fn of_number(n: u32) -> Self {
+        if n % 3 == 2 { Self::V6(peer(n)) } else { Self::V4(peer(n)) }
+    }
+}
+
+/// The peers of a reply, those of IPv4 first.
+fn told<F: Tested>(chosen: Chosen, out: &[u8]) -> Vec<F::Peer> {
+    let (v4, rest) = out.split_at(chosen.v4);
+    let port = |record: &[u8], at: usize| [record[at], record[at + 1]];
+    let v4 =
+        v4.chunks_exact(6).map(|record| F::peer(<[u8; 4]>::try_from(&record[..4]).unwrap().into(), port(record, 4)));
+    let v6 = rest[..chosen.v6].chunks_exact(18);
+    let v6 = v6.map(|record| F::peer(<[u8; 16]>::try_from(&record[..16]).unwrap().into(), port(record, 16)));
+    v4.chain(v6).map(Option::unwrap).collect()
+}
+
+/// So many of all families.
+#[cfg(test)]
+fn wanted(peers: usize) -> Wanted {
+    Wanted { peers, family: None }
 }

@@ -1,20 +1,22 @@
 //! The simplest thing that follows the rules of the swarms, and histories that are played to both. The unit tests draw histories at
 //! random, and a fuzz target makes them of its bytes.
 
+use super::super::peers::{PeerStore, shares};
 use super::super::{
-    Announced, Counts, Cursor, Endpoint, InfoHash, PeerCursor, PeerState, PeerStatus, Random, Sizes, Swarms, Totals,
+    Announced, Counts, Cursor, InfoHash, PeerCursor, PeerState, PeerStatus, Random, Sizes, Swarms, Totals, Wanted,
 };
-use super::peer;
+use super::{Tested, peer, told};
+use crate::address::Family;
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Clone, Debug, PartialEq)]
-struct Torrent<const N: usize> {
+struct Torrent<F: Tested> {
     minute: u32,
     downloaded: u32,
-    peers: BTreeMap<Endpoint<N>, (u32, bool, bool)>,
+    peers: BTreeMap<F::Peer, (u32, bool, bool)>,
 }
 
-impl<const N: usize> Torrent<N> {
+impl<F: Tested> Torrent<F> {
     fn counts(&self) -> Counts {
         let seeders = self.peers.values().filter(|peer| peer.1).count() as u32;
         Counts { seeders, leechers: self.peers.len() as u32 - seeders, downloaded: self.downloaded }
@@ -48,12 +50,12 @@ impl<const N: usize> Torrent<N> {
 }
 
 #[derive(Default)]
-struct Model<const N: usize> {
-    torrents: BTreeMap<InfoHash, Torrent<N>>,
+struct Model<F: Tested> {
+    torrents: BTreeMap<InfoHash, Torrent<F>>,
 }
 
-impl<const N: usize> Model<N> {
-    fn announce(&mut self, now: u32, hash: InfoHash, peer: Endpoint<N>, what: PeerState) -> Announced {
+impl<F: Tested> Model<F> {
+    fn announce(&mut self, now: u32, hash: InfoHash, peer: F::Peer, what: PeerState) -> Announced {
         let torrent =
             self.torrents.entry(hash).or_insert(Torrent { minute: now, downloaded: 0, peers: BTreeMap::new() });
         torrent.pass(now);
@@ -70,7 +72,7 @@ impl<const N: usize> Model<N> {
     }
 
     /// There is no memory for a peer that announces. Returns its torrent alone.
-    fn turn_away(&mut self, now: u32, hash: InfoHash, peer: &Endpoint<N>) -> Self {
+    fn turn_away(&mut self, now: u32, hash: InfoHash, peer: &F::Peer) -> Self {
         let mut alone = Self::default();
         if let Some(torrent) = self.torrents.get_mut(&hash) {
             torrent.pass(now);
@@ -80,7 +82,7 @@ impl<const N: usize> Model<N> {
         alone
     }
 
-    fn stop(&mut self, hash: InfoHash, peer: Endpoint<N>) -> Option<(bool, Counts)> {
+    fn stop(&mut self, hash: InfoHash, peer: F::Peer) -> Option<(bool, Counts)> {
         let torrent = self.torrents.get_mut(&hash)?;
         let was_there = torrent.peers.remove(&peer).is_some();
         Some((was_there, torrent.counts()))
@@ -94,7 +96,7 @@ impl<const N: usize> Model<N> {
     }
 
     /// A slice of the walk has cleaned some torrents, it does not say which.
-    fn take_over(&mut self, now: u32, swarms: &Swarms<N>) {
+    fn take_over(&mut self, now: u32, swarms: &Swarms<F>) {
         let there: BTreeMap<_, _> = all(swarms).into_iter().map(|t| (t.0, (t.1, t.2))).collect();
         self.torrents.retain(|hash, torrent| {
             let clean = torrent.cleaned(now);
@@ -112,7 +114,7 @@ impl<const N: usize> Model<N> {
         });
     }
 
-    fn compare(&self, swarms: &Swarms<N>, slice: usize) {
+    fn compare(&self, swarms: &Swarms<F>, slice: usize) {
         let expected: Vec<_> = self.torrents.iter().map(|(h, t)| (*h, t.counts(), t.minute)).collect();
         assert_eq!(all(swarms), expected);
         let mut totals = Totals::default();
@@ -121,13 +123,13 @@ impl<const N: usize> Model<N> {
             totals.torrents += 1;
             totals.peers += torrent.peers.len() as u64;
             totals.seeders += u64::from(torrent.counts().seeders);
-            addresses.extend(torrent.peers.keys().map(|peer| peer.address));
+            addresses.extend(torrent.peers.keys().map(|peer| F::endpoint(peer).0));
         }
         assert_eq!(swarms.totals(), totals);
         let (mut cursor, mut found) = (PeerCursor::default(), Vec::new());
         loop {
             let before = found.len();
-            let end = swarms.walk_peers(&mut cursor, slice, |address| found.push(*address));
+            let end = swarms.walk_peers(&mut cursor, slice, |address| found.push(address));
             assert!(found.len() - before <= slice && found.len() <= addresses.len());
             if end {
                 break;
@@ -137,7 +139,7 @@ impl<const N: usize> Model<N> {
     }
 }
 
-fn all<const N: usize>(swarms: &Swarms<N>) -> Vec<(InfoHash, Counts, u32)> {
+fn all<F: Tested>(swarms: &Swarms<F>) -> Vec<(InfoHash, Counts, u32)> {
     let mut found: Vec<(InfoHash, Counts, u32)> = Vec::new();
     let mut cursor = Cursor::default();
     while !swarms.walk(&mut cursor, 7, |hash, counts, minute| {
@@ -178,42 +180,54 @@ pub enum Step {
     Refuse(usize),
 }
 
-fn check_choice<const N: usize>(
-    model: &Torrent<N>,
-    torrent: &super::super::Torrent<'_, N>,
-    wanted: usize,
+fn check_choice<F: Tested>(
+    model: &Torrent<F>,
+    torrent: &super::super::Torrent<'_, F>,
+    peers: usize,
     random: &mut Random,
 ) {
-    let mut out = vec![0xaa; wanted * (N + 2) + 5];
-    let used = wanted * (N + 2);
-    let bytes = torrent.choose(wanted, random, &mut out[..used]);
-    assert_eq!(bytes, wanted.min(model.peers.len()) * (N + 2));
-    let mut chosen = BTreeSet::new();
-    let mut seeders_begin = false;
-    for record in out[..bytes].chunks_exact(N + 2) {
-        let mut endpoint = Endpoint::<N>::default();
-        endpoint.address.copy_from_slice(&record[..N]);
-        endpoint.port.copy_from_slice(&record[N..]);
-        let seeding = model.peers[&endpoint].1;
-        assert!(seeding || !seeders_begin, "a leecher after a seeder");
-        seeders_begin |= seeding;
-        assert!(chosen.insert(endpoint), "chosen twice");
+    let all_v4 = model.peers.keys().filter(|peer| F::endpoint(peer).0.is_ipv4()).count();
+    let all_v6 = model.peers.len() - all_v4;
+    for family in [None, Some(Family::V4), Some(Family::V6)] {
+        let (expected_v4, expected_v6) = match family {
+            Some(Family::V4) if F::V6 && F::V4 => (peers.min(all_v4), 0),
+            Some(Family::V6) if F::V6 && F::V4 => (0, peers.min(all_v6)),
+            _ => shares(all_v4, all_v6, peers),
+        };
+        let mut out = vec![0xaa; peers * 18 + 5];
+        let used = peers * 18;
+        let chosen = torrent.choose(Wanted { peers, family }, random, &mut out[..used]);
+        assert_eq!((chosen.v4, chosen.v6), (expected_v4 * 6, expected_v6 * 18), "{peers}, {family:?}");
+        check_order(model, &told::<F>(chosen, &out));
+        assert!(out[chosen.bytes()..].iter().all(|&byte| byte == 0xaa));
     }
-    assert!(out[bytes..].iter().all(|&byte| byte == 0xaa));
+}
+
+/// Of each family leechers are told before seeders, and nobody twice.
+fn check_order<F: Tested>(model: &Torrent<F>, told: &[F::Peer]) {
+    let mut chosen = BTreeSet::new();
+    let mut before: Option<(bool, bool)> = None;
+    for peer in told {
+        let (is_v4, seeding) = (F::endpoint(peer).0.is_ipv4(), model.peers[peer].1);
+        let is_behind_seeder = before.is_some_and(|(was_v4, was_seeding)| was_v4 == is_v4 && was_seeding);
+        assert!(seeding || !is_behind_seeder, "a leecher after a seeder");
+        before = Some((is_v4, seeding));
+        assert!(chosen.insert(*peer), "chosen twice");
+    }
 }
 
 /// Plays a history where parts of the state have other sizes than usual: bytes of a chunk, torrents of a page, peers of a page, the most
 /// peers of an array. Panics where the state and the model differ.
 #[cfg(fuzzing)]
-pub fn play_small<const N: usize>(steps: &[Step], [chunk, page, peer_page, array_max]: [usize; 4]) {
-    play::<N>(steps, Sizes { chunk, page, peer_page, array_max }, super::spread);
+pub fn play_small<F: Tested>(steps: &[Step], [chunk, page, peer_page, array_max]: [usize; 4]) {
+    play::<F>(steps, Sizes { chunk, page, peer_page, array_max }, super::spread);
 }
 
 /// Plays a history to the swarms and to the model. Panics where they differ.
-pub(super) fn play<const N: usize>(steps: &[Step], sizes: Sizes, name: fn(u64) -> InfoHash) {
-    let mut swarms = Swarms::<N>::with_sizes(sizes);
+pub(super) fn play<F: Tested>(steps: &[Step], sizes: Sizes, name: fn(u64) -> InfoHash) {
+    let mut swarms = Swarms::<F>::with_sizes(sizes);
     let mut may_refuse = false;
-    let mut model = Model::<N> { torrents: BTreeMap::new() };
+    let mut model = Model::<F> { torrents: BTreeMap::new() };
     let mut random = Random::new([5, 6]);
     let mut now = 29_000_000;
     for (turn, step) in steps.iter().enumerate() {
@@ -296,7 +310,7 @@ pub(super) fn play<const N: usize>(steps: &[Step], sizes: Sizes, name: fn(u64) -
 }
 
 /// When all have left, no memory is held but for the first page and tables that are small.
-fn empty<const N: usize>(mut swarms: Swarms<N>, now: u32) {
+fn empty<F: Tested>(mut swarms: Swarms<F>, now: u32) {
     for minutes in [46, 2000, 4000] {
         while !swarms.expire(now + minutes, 100) {}
     }

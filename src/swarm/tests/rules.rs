@@ -1,15 +1,16 @@
-//! Each rule of who stays, who leaves and what is counted, for both widths of addresses.
+//! Each rule of who stays, who leaves and what is counted, for all families of addresses.
 
+use super::super::peers::PeerStore;
 use super::super::{Counts, Cursor, InfoHash, PeerState, PeerStatus, Swarms, Totals};
-use super::{DONE, LEECH, SEED, peer, same_prefix, spread};
+use super::{DONE, LEECH, SEED, Tested, peer, same_prefix, spread};
 
 const START: u32 = 29_000_000;
 
-fn expire_all<const N: usize>(swarms: &mut Swarms<N>, now: u32) {
+fn expire_all<F: Tested>(swarms: &mut Swarms<F>, now: u32) {
     while !swarms.expire(now, 64) {}
 }
 
-fn minute_of<const N: usize>(swarms: &Swarms<N>, wanted: &InfoHash) -> Option<u32> {
+fn minute_of<F: Tested>(swarms: &Swarms<F>, wanted: &InfoHash) -> Option<u32> {
     let mut found = None;
     swarms.walk(&mut Cursor::default(), usize::MAX, |hash, _, minute| {
         found = found.or((hash == wanted).then_some(minute));
@@ -22,7 +23,7 @@ fn counts(seeders: u32, leechers: u32, downloaded: u32) -> Counts {
 }
 
 /// Swarms of one torrent with so many peers, every third seeding: inline, an array, paged.
-fn swarm_of<const N: usize>(peers: u32) -> (Swarms<N>, InfoHash) {
+fn swarm_of<F: Tested>(peers: u32) -> (Swarms<F>, InfoHash) {
     let (mut swarms, hash) = (Swarms::new(), spread(1));
     for n in 0..peers {
         swarms.announce(START, &hash, &peer(n), if n % 3 == 0 { SEED } else { LEECH });
@@ -30,9 +31,9 @@ fn swarm_of<const N: usize>(peers: u32) -> (Swarms<N>, InfoHash) {
     (swarms, hash)
 }
 
-fn peers_leave_after_45_minutes<const N: usize>() {
+fn peers_leave_after_45_minutes<F: Tested>() {
     for peers in [1, 3, 100, 1000] {
-        let (mut swarms, hash) = swarm_of::<N>(peers);
+        let (mut swarms, hash) = swarm_of::<F>(peers);
         let seeders = peers.div_ceil(3);
         assert_eq!(swarms.scrape(START + 44, &hash), Some(counts(seeders, peers - seeders, 0)));
         assert_eq!(swarms.totals(), Totals { torrents: 1, peers: peers.into(), seeders: seeders.into() });
@@ -42,9 +43,9 @@ fn peers_leave_after_45_minutes<const N: usize>() {
 }
 
 /// Scraping many at a time is scraping them one by one, also where a touch removes some of them on the way.
-fn many_are_scraped_as_one_by_one<const N: usize>() {
+fn many_are_scraped_as_one_by_one<F: Tested>() {
     let fill = |torrents: u32| {
-        let mut swarms = Swarms::<N>::new();
+        let mut swarms = Swarms::<F>::new();
         for n in 0..torrents {
             let minute = START + 20 * (n % 3);
             swarms.announce(minute, &spread(n.into()), &peer(n), if n % 5 == 0 { DONE } else { LEECH });
@@ -65,9 +66,9 @@ fn many_are_scraped_as_one_by_one<const N: usize>() {
     }
 }
 
-fn an_announce_keeps_a_peer_and_replaces_its_kind<const N: usize>() {
+fn an_announce_keeps_a_peer_and_replaces_its_kind<F: Tested>() {
     for peers in [1, 3, 100, 1000] {
-        let (mut swarms, hash) = swarm_of::<N>(peers);
+        let (mut swarms, hash) = swarm_of::<F>(peers);
         let (announced, torrent) = swarms.announce(START + 30, &hash, &peer(0), LEECH);
         assert_eq!(announced.peer, PeerStatus::Known { minutes_ago: 30 });
         assert_eq!(torrent.counts().seeders, peers.div_ceil(3) - 1);
@@ -78,9 +79,9 @@ fn an_announce_keeps_a_peer_and_replaces_its_kind<const N: usize>() {
     }
 }
 
-fn a_download_counts_once_per_peer_and_only_for_seeders<const N: usize>() {
+fn a_download_counts_once_per_peer_and_only_for_seeders<F: Tested>() {
     for others in [0, 1, 50, 1000] {
-        let (mut swarms, hash) = swarm_of::<N>(others);
+        let (mut swarms, hash) = swarm_of::<F>(others);
         let who = peer(5000);
         let odd = PeerState { seeding: false, completed: true };
         let mut newly = |now, what| swarms.announce(now, &hash, &who, what).0.newly_completed;
@@ -100,9 +101,9 @@ fn a_download_counts_once_per_peer_and_only_for_seeders<const N: usize>() {
     }
 }
 
-fn a_stop_removes_without_cleaning<const N: usize>() {
+fn a_stop_removes_without_cleaning<F: Tested>() {
     for peers in [3, 100, 1000] {
-        let (mut swarms, hash) = swarm_of::<N>(peers);
+        let (mut swarms, hash) = swarm_of::<F>(peers);
         let seeders = peers.div_ceil(3);
         assert_eq!(swarms.stop(&spread(2), &peer(0)), None);
         let left = counts(seeders - 1, peers - seeders, 0);
@@ -116,8 +117,8 @@ fn a_stop_removes_without_cleaning<const N: usize>() {
     }
 }
 
-fn the_stored_minute_follows_announces_and_cleanings<const N: usize>() {
-    let (mut swarms, hash) = swarm_of::<N>(1);
+fn the_stored_minute_follows_announces_and_cleanings<F: Tested>() {
+    let (mut swarms, hash) = swarm_of::<F>(1);
     assert_eq!(minute_of(&swarms, &hash), Some(START));
     expire_all(&mut swarms, START + 10);
     assert_eq!(minute_of(&swarms, &hash), Some(START + 10));
@@ -135,15 +136,15 @@ fn the_stored_minute_follows_announces_and_cleanings<const N: usize>() {
     assert_eq!(swarms.scrape(START + 14, &hash), None);
 }
 
-fn a_touch_removes_as_a_walk_does<const N: usize>() {
-    let (mut swarms, hash) = swarm_of::<N>(1);
+fn a_touch_removes_as_a_walk_does<F: Tested>() {
+    let (mut swarms, hash) = swarm_of::<F>(1);
     assert_eq!(swarms.scrape(START + 46, &hash), Some(counts(0, 0, 0)));
     assert_eq!(swarms.scrape(START + 47, &hash), None);
     assert_eq!(swarms.totals().torrents, 0);
 }
 
-fn downloaded_torrents_stay_for_a_day<const N: usize>() {
-    let (mut swarms, hash) = (Swarms::<N>::new(), spread(1));
+fn downloaded_torrents_stay_for_a_day<F: Tested>() {
+    let (mut swarms, hash) = (Swarms::<F>::new(), spread(1));
     swarms.announce(START, &hash, &peer(0), DONE);
     expire_all(&mut swarms, START + 46);
     let stored = START + 1;
@@ -154,9 +155,9 @@ fn downloaded_torrents_stay_for_a_day<const N: usize>() {
     assert_eq!(swarms.scrape(stored + 1441, &hash), None);
 }
 
-fn an_announce_revives<const N: usize>() {
+fn an_announce_revives<F: Tested>() {
     for peers in [1, 1000] {
-        let (mut swarms, hash) = swarm_of::<N>(peers);
+        let (mut swarms, hash) = swarm_of::<F>(peers);
         swarms.announce(START, &hash, &peer(0), DONE);
         let (announced, torrent) = swarms.announce(START + 5000, &hash, &peer(0), LEECH);
         assert_eq!(announced.peer, PeerStatus::New);
@@ -165,9 +166,9 @@ fn an_announce_revives<const N: usize>() {
     }
 }
 
-fn a_clock_that_goes_back_passes_no_time<const N: usize>() {
+fn a_clock_that_goes_back_passes_no_time<F: Tested>() {
     for peers in [2, 1000] {
-        let (mut swarms, hash) = swarm_of::<N>(peers);
+        let (mut swarms, hash) = swarm_of::<F>(peers);
         let (announced, torrent) = swarms.announce(START - 100, &hash, &peer(0), SEED);
         assert_eq!(announced.peer, PeerStatus::Known { minutes_ago: 0 });
         assert_eq!(torrent.counts().seeders, peers.div_ceil(3));
@@ -177,10 +178,10 @@ fn a_clock_that_goes_back_passes_no_time<const N: usize>() {
     }
 }
 
-fn no_jump_makes_the_old_look_young<const N: usize>() {
+fn no_jump_makes_the_old_look_young<F: Tested>() {
     for peers in [1, 3, 100, 1000] {
         for jump in (45..200).chain([1 << 16, 1 << 31]) {
-            let (mut swarms, hash) = swarm_of::<N>(peers);
+            let (mut swarms, hash) = swarm_of::<F>(peers);
             let (_, torrent) = swarms.announce(START + jump, &hash, &peer(9999), LEECH);
             assert_eq!(torrent.counts(), counts(0, 1, 0), "{peers} peers, {jump} minutes");
             let (announced, _) = swarms.announce(START + jump, &hash, &peer(0), LEECH);
@@ -189,8 +190,8 @@ fn no_jump_makes_the_old_look_young<const N: usize>() {
     }
 }
 
-fn restored_torrents_are_as_they_were<const N: usize>() {
-    let (mut swarms, hash) = swarm_of::<N>(1);
+fn restored_torrents_are_as_they_were<F: Tested>() {
+    let (mut swarms, hash) = swarm_of::<F>(1);
     assert!(!swarms.restore(&hash, START - 5, 7));
     assert!(swarms.restore(&spread(2), START - 5, 7));
     assert!(!swarms.restore(&spread(2), START, 8));
@@ -200,9 +201,9 @@ fn restored_torrents_are_as_they_were<const N: usize>() {
     assert_eq!(torrent.counts(), counts(1, 0, 7));
 }
 
-fn a_multitude_comes_and_goes<const N: usize>() {
+fn a_multitude_comes_and_goes<F: Tested>() {
     for name in [spread, same_prefix] {
-        let mut swarms = Swarms::<N>::new();
+        let mut swarms = Swarms::<F>::new();
         for n in 0..50_000u64 {
             swarms.announce(START + (n / 1000) as u32, &name(n), &peer(n as u32), SEED);
         }
@@ -218,8 +219,8 @@ fn a_multitude_comes_and_goes<const N: usize>() {
     }
 }
 
-fn a_huge_swarm_comes_and_goes<const N: usize>() {
-    let (mut swarms, hash) = (Swarms::<N>::new(), spread(1));
+fn a_huge_swarm_comes_and_goes<F: Tested>() {
+    let (mut swarms, hash) = (Swarms::<F>::new(), spread(1));
     let all = 40_000u32;
     for n in 0..all {
         swarms.announce(START + n / 1000, &hash, &peer(n), LEECH);
@@ -238,18 +239,20 @@ fn a_huge_swarm_comes_and_goes<const N: usize>() {
     assert!(swarms.store.is_settled());
 }
 
-macro_rules! for_both_widths {
+macro_rules! for_all_families {
     ($($rule:ident)*) => { $(
         mod $rule {
             #[test]
-            fn ipv4() { super::$rule::<4>(); }
+            fn ipv4() { super::$rule::<crate::swarm::V4>(); }
             #[test]
-            fn ipv6() { super::$rule::<16>(); }
+            fn ipv6() { super::$rule::<crate::swarm::V6>(); }
+            #[test]
+            fn both() { super::$rule::<crate::swarm::Dual>(); }
         }
     )* };
 }
 
-for_both_widths! {
+for_all_families! {
     peers_leave_after_45_minutes
     many_are_scraped_as_one_by_one
     an_announce_keeps_a_peer_and_replaces_its_kind

@@ -20,6 +20,7 @@ use crate::limits::{ANSWER_PIECE, ANSWER_SLICE_MAX, ANSWER_SMALL, ANSWER_WHOLE_M
 use crate::server::http::connections::Name;
 use crate::wire::http::{self, Framing};
 use std::io::ErrorKind;
+use std::net::IpAddr;
 
 /// Bytes behind which the next slice might not fit into a piece.
 const FULL: usize = ANSWER_PIECE - ANSWER_SLICE_MAX;
@@ -82,12 +83,12 @@ enum Gzip {
     Ending,
 }
 
-/// A long answer, made from a page `P`, to an address of `N` bytes.
-pub(super) struct Answer<P, const N: usize> {
+/// A long answer, made from a page `P`.
+pub(super) struct Answer<P> {
     /// The connection that it goes to.
     pub(super) name: Name,
     /// Where to.
-    pub(super) to: [u8; N],
+    pub(super) to: IpAddr,
     /// Where it waits for its next step.
     pub(super) place: Place,
     /// The receiver takes no more at the moment.
@@ -108,9 +109,9 @@ pub(super) struct Answer<P, const N: usize> {
     reserved: usize,
 }
 
-impl<P, const N: usize> Answer<P, N> {
+impl<P> Answer<P> {
     /// An answer of which nothing is made yet, to a receiver that can perhaps read chunks.
-    pub(super) fn new(name: Name, to: [u8; N], page: P, chunks: bool, gzip: bool) -> Self {
+    pub(super) fn new(name: Name, to: IpAddr, page: P, chunks: bool, gzip: bool) -> Self {
         Answer {
             name,
             to,

@@ -6,6 +6,7 @@
 use crate::limits::{ANSWERS_BUDGET, ANSWERS_KEPT, ANSWERS_SHARE};
 use crate::server::http::connections::Name;
 use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
 
 /// Bytes asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,11 +41,11 @@ struct Share {
 }
 
 /// The budget; addresses are of `N` bytes.
-pub(super) struct Budget<const N: usize> {
+pub(super) struct Budget {
     free: usize,
-    shares: HashMap<[u8; N], Share>,
+    shares: HashMap<IpAddr, Share>,
     /// Addresses with waiting answers, in turn. Those that have their share already stand aside until they give some back.
-    line: VecDeque<[u8; N]>,
+    line: VecDeque<IpAddr>,
     /// How many answers wait,
     waiting: usize,
     /// and how many were cancelled that stand among them.
@@ -53,7 +54,7 @@ pub(super) struct Budget<const N: usize> {
     eased: bool,
 }
 
-impl<const N: usize> Budget<N> {
+impl Budget {
     pub(super) fn new() -> Self {
         Budget {
             free: ANSWERS_BUDGET,
@@ -66,7 +67,7 @@ impl<const N: usize> Budget<N> {
     }
 
     /// Takes the bytes that an answer needs, or lets it wait for its [grant](Self::grant).
-    pub(super) fn request(&mut self, name: Name, from: [u8; N], need: Need) -> bool {
+    pub(super) fn request(&mut self, name: Name, from: IpAddr, need: Need) -> bool {
         let is_next = need.class != Class::Large || self.line.is_empty();
         let granted = is_next && self.take(from, need);
         if !granted {
@@ -108,7 +109,7 @@ impl<const N: usize> Budget<N> {
     }
 
     /// The next answer of an address that waits.
-    fn next_of(&mut self, from: &[u8; N], is_there: &impl Fn(Name) -> bool) -> Option<(Name, Need)> {
+    fn next_of(&mut self, from: &IpAddr, is_there: &impl Fn(Name) -> bool) -> Option<(Name, Need)> {
         let waiting = &mut self.shares.get_mut(from)?.waiting;
         while let Some((name, need)) = waiting.front().copied() {
             if is_there(name) {
@@ -121,7 +122,7 @@ impl<const N: usize> Budget<N> {
     }
 
     /// Gives back bytes that an answer to this address had.
-    pub(super) fn give_back(&mut self, from: [u8; N], bytes: usize) {
+    pub(super) fn give_back(&mut self, from: IpAddr, bytes: usize) {
         if bytes == 0 {
             return;
         }
@@ -165,12 +166,12 @@ impl<const N: usize> Budget<N> {
         }
     }
 
-    fn is_within_share(&self, from: &[u8; N], need: Need) -> bool {
+    fn is_within_share(&self, from: &IpAddr, need: Need) -> bool {
         let taken = self.shares.get(from).map_or(0, |share| share.taken);
         need.class == Class::More || taken + need.bytes <= ANSWERS_SHARE
     }
 
-    fn take(&mut self, from: [u8; N], need: Need) -> bool {
+    fn take(&mut self, from: IpAddr, need: Need) -> bool {
         let kept = if need.class == Class::Large { ANSWERS_KEPT } else { 0 };
         let enough = need.bytes + kept <= self.free && self.is_within_share(&from, need);
         if enough {
@@ -181,7 +182,7 @@ impl<const N: usize> Budget<N> {
     }
 
     /// Puts an address in line that has something waiting.
-    fn stand_in_line(&mut self, from: [u8; N]) {
+    fn stand_in_line(&mut self, from: IpAddr) {
         let Some(share) = self.shares.get_mut(&from) else { return };
         if !share.waiting.is_empty() && !share.in_line {
             share.in_line = true;
@@ -190,7 +191,7 @@ impl<const N: usize> Budget<N> {
         self.forget_if_empty(from);
     }
 
-    fn forget_if_empty(&mut self, from: [u8; N]) {
+    fn forget_if_empty(&mut self, from: IpAddr) {
         if self.shares.get(&from).is_some_and(|share| share.taken == 0 && share.waiting.is_empty() && !share.in_line) {
             self.shares.remove(&from);
         }
@@ -200,9 +201,10 @@ impl<const N: usize> Budget<N> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::Ipv4Addr;
 
-    const HERE: [u8; 4] = [127, 0, 0, 1];
-    const THERE: [u8; 4] = [127, 0, 0, 2];
+    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 1));
+    const THERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
     // one is within a share, two are beyond it
     const LARGE: Need = Need { bytes: 17 << 20, class: Class::Large };
     const SMALL: Need = Need { bytes: 1 << 20, class: Class::Small };
@@ -227,7 +229,7 @@ mod tests {
     #[test]
     fn addresses_have_their_turns() {
         let mut budget = Budget::new();
-        let others: Vec<[u8; 4]> = (0..3).map(|n| [10, 0, 0, n]).collect();
+        let others: Vec<IpAddr> = (0..3).map(|n| [10, 0, 0, n].into()).collect();
         for (n, from) in others.iter().enumerate() {
             assert!(budget.request(name(n as u64), *from, LARGE));
         }
@@ -250,12 +252,12 @@ mod tests {
     fn some_is_kept_for_small_ones() {
         let mut budget = Budget::new();
         let mut large = 0;
-        while budget.request(name(large), [10, 0, 0, large as u8], LARGE) {
+        while budget.request(name(large), [10, 0, 0, large as u8].into(), LARGE) {
             large += 1;
         }
         assert_eq!(large as usize, (ANSWERS_BUDGET - ANSWERS_KEPT) / LARGE.bytes);
         let mut small = 0;
-        while budget.request(name(100 + small), [10, 0, 1, small as u8], SMALL) {
+        while budget.request(name(100 + small), [10, 0, 1, small as u8].into(), SMALL) {
             small += 1;
         }
         assert!(small as usize >= ANSWERS_KEPT / SMALL.bytes, "{small}");
@@ -265,24 +267,24 @@ mod tests {
     fn who_has_begun_comes_first() {
         let mut budget = Budget::new();
         for n in 0..3 {
-            assert!(budget.request(name(n), [10, 0, 0, n as u8], LARGE));
+            assert!(budget.request(name(n), [10, 0, 0, n as u8].into(), LARGE));
         }
         assert!(!budget.request(name(3), HERE, LARGE));
-        assert!(budget.request(name(0), [10, 0, 0, 0], Need { bytes: ANSWERS_KEPT, class: Class::More }));
+        assert!(budget.request(name(0), [10, 0, 0, 0].into(), Need { bytes: ANSWERS_KEPT, class: Class::More }));
     }
 
     #[test]
     fn what_is_given_back_is_forgotten() {
         let mut budget = Budget::new();
         for n in 0..100 {
-            assert!(budget.request(name(n), [10, 0, 0, n as u8], SMALL) || n > 50);
+            assert!(budget.request(name(n), [10, 0, 0, n as u8].into(), SMALL) || n > 50);
         }
         while budget.has_waiting() {
             budget.cancelled(|_| false);
         }
         for n in 0..100 {
-            let taken = budget.shares.get(&[10, 0, 0, n]).map_or(0, |share| share.taken);
-            budget.give_back([10, 0, 0, n], taken);
+            let taken = budget.shares.get(&[10, 0, 0, n].into()).map_or(0, |share| share.taken);
+            budget.give_back([10, 0, 0, n].into(), taken);
         }
         assert_eq!(budget.grant(|_| false), None);
         assert_eq!((budget.shares.len(), budget.line.len(), budget.free), (0, 0, ANSWERS_BUDGET));

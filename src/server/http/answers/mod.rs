@@ -19,6 +19,7 @@ use budget::Budget;
 use compressor::Compressor;
 use std::collections::{HashMap, VecDeque};
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
@@ -61,22 +62,22 @@ pub(super) enum Outcome {
 }
 
 /// Long answers in the making and on their way, made from pages `P`, to addresses of `N` bytes.
-pub(super) struct Answers<P, const N: usize> {
+pub(super) struct Answers<P> {
     /// By the slot of their connection.
-    answers: HashMap<u32, Answer<P, N>>,
+    answers: HashMap<u32, Answer<P>>,
     /// Those that can go on, in turn.
     line: VecDeque<Name>,
     /// Those that go on when the compressor has room.
     held: Vec<Name>,
-    budget: Budget<N>,
+    budget: Budget,
     /// Those whose receivers take nothing.
     stalls: Deadlines<1>,
     /// Those that are given up and not freed yet.
-    discarded: VecDeque<Answer<P, N>>,
+    discarded: VecDeque<Answer<P>>,
     compressor: Option<Compressor>,
 }
 
-impl<P, const N: usize> Answers<P, N> {
+impl<P> Answers<P> {
     /// No answers yet. In builds that compress this starts a thread.
     ///
     /// # Errors
@@ -99,7 +100,7 @@ impl<P, const N: usize> Answers<P, N> {
     }
 
     /// Begins an answer to a connection that has none. `chunks`: it can read chunks.
-    pub(super) fn begin(&mut self, name: Name, to: [u8; N], page: P, chunks: bool, gzip: bool) {
+    pub(super) fn begin(&mut self, name: Name, to: IpAddr, page: P, chunks: bool, gzip: bool) {
         self.answers.insert(name.slot(), Answer::new(name, to, page, chunks, gzip));
         self.enqueue(name);
     }
@@ -213,7 +214,7 @@ impl<P, const N: usize> Answers<P, N> {
         self.stalls.next().filter(|_| self.budget.has_waiting())
     }
 
-    fn get(&mut self, name: Name) -> Option<&mut Answer<P, N>> {
+    fn get(&mut self, name: Name) -> Option<&mut Answer<P>> {
         self.answers.get_mut(&name.slot()).filter(|answer| answer.name == name)
     }
 
@@ -237,6 +238,6 @@ impl<P, const N: usize> Answers<P, N> {
 }
 
 /// Whether a connection still has its answer.
-fn is_there<P, const N: usize>(answers: &HashMap<u32, Answer<P, N>>) -> impl Fn(Name) -> bool {
+fn is_there<P>(answers: &HashMap<u32, Answer<P>>) -> impl Fn(Name) -> bool {
     |name| answers.get(&name.slot()).is_some_and(|answer| answer.name == name)
 }

@@ -5,6 +5,7 @@ use crate::limits::{
     ANSWER_PIECE, ANSWER_SMALL, ANSWER_WHOLE_MAX, ANSWER_WINDOW, ANSWERS_BUDGET, ANSWERS_KEPT, ANSWERS_SHARE,
 };
 use std::io::ErrorKind;
+use std::net::IpAddr;
 
 /// Bytes of a slice.
 const SLICE: usize = 10_000;
@@ -69,12 +70,12 @@ fn name(n: u32) -> Name {
     Name::from_bits(n.into())
 }
 
-fn address(n: u32) -> [u8; 4] {
-    n.to_be_bytes()
+fn address(n: u32) -> IpAddr {
+    n.to_be_bytes().into()
 }
 
 struct Play {
-    answers: Answers<Page, 4>,
+    answers: Answers<Page>,
     fake: Fake,
     now: Duration,
     over: Vec<u32>,
