@@ -86,7 +86,7 @@ built-program = $(built-under)$(if $(rust-target),/$(rust-target))/release/opent
 built-note = $(built-under)/$(BINARY).built-with
 built-with = $(subst $(no-word) $(no-word),+,$(asked-switches) $(rust-target))
 
-.PHONY: all build check test lint powerset bench clean help install install-strip uninstall $(BINARY) $(BINARY).debug
+.PHONY: all build check test lint powerset systems bench clean help install install-strip uninstall $(BINARY) $(BINARY).debug
 .SECONDEXPANSION:
 
 all: $(BINARY) $(BINARY).debug
@@ -110,7 +110,7 @@ help:
 	@echo 'install-strip   the same, the program without its line numbers'
 	@echo 'uninstall       removes that'
 	@echo 'check           tests of the build that the variables ask for'
-	@echo 'test, lint, powerset, bench    what the developers run'
+	@echo 'test, lint, powerset, systems, bench    what the developers run'
 	@echo 'clean           removes what was built'
 	@echo
 	@echo 'FEATURES        the switches, as "-DWANT_X ..." or as "x ...", in place of the usual ones;'
@@ -136,6 +136,10 @@ lint:
 # Every switch, every pair of switches, and the sets that people build.
 powerset:
 	@.ci/powerset
+
+# Other machines and systems.
+systems:
+	@.ci/systems i686 types bsd
 
 # Side by side with the original: benches/README.md.
 bench:

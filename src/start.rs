@@ -128,7 +128,7 @@ impl Start {
             udp_workers: 0,
             root_directory: None,
             user: "nobody".into(),
-            started_by_root: rustix::process::geteuid().is_root(),
+            started_by_root: privileges::effective_user() == privileges::ROOT,
         };
         for directive in Cli::new(words, SWITCHES) {
             let Ok(directive) = directive else {

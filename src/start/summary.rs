@@ -4,6 +4,7 @@
 use super::Start;
 use crate::config::AccessList;
 use crate::features::{ACCESS_LIST, RESTRICT_STATS};
+use crate::sys::privileges;
 use crate::sys::socket::local_address;
 use std::ffi::{OsStr, OsString};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -28,7 +29,7 @@ impl Start {
 
     /// The user that it runs as, and its directory.
     fn identity(&self) -> String {
-        let number = rustix::process::geteuid().as_raw();
+        let number = privileges::effective_user();
         let directory = |otherwise: &str| self.root_directory.clone().unwrap_or_else(|| OsString::from(otherwise));
         if self.started_by_root {
             return format!("as {} (user {number}), root directory {}", shown(&self.user), shown(&directory("/")));

@@ -48,9 +48,7 @@ impl Clock {
     /// Call it before the root directory changes, so that a test's file is found.
     pub fn new() -> io::Result<Self> {
         // The first one is newer, and may be refused.
-        let (source, last) = read(THROUGH_SLEEP)
-            .or_else(|_| read(libc::CLOCK_MONOTONIC))
-            .map_err(|error| io::Error::new(error.kind(), format!("clock_gettime: {error}")))?;
+        let (source, last) = read_first([THROUGH_SLEEP, libc::CLOCK_MONOTONIC])?;
         let mut clock = Clock {
             source,
             last: Cell::new(last),
@@ -127,6 +125,12 @@ fn beginning(wall: Duration) -> Duration {
     }
     let within = wall.as_nanos() % MINUTE.as_nanos();
     BEGINNING + Duration::from_nanos(within as u64)
+}
+
+/// Reads the first of two clocks that there is, and returns it with the time.
+fn read_first([best, other]: [libc::clockid_t; 2]) -> io::Result<(libc::clockid_t, Duration)> {
+    let refused = |error: io::Error| io::Error::new(error.kind(), format!("clock_gettime: {error}"));
+    read(best).or_else(|_| read(other)).map_err(refused)
 }
 
 /// Reads one of the C library's clocks, and returns it with the time.
@@ -248,6 +252,13 @@ mod tests {
     fn what_the_system_does_not_know_is_refused() {
         assert_eq!(read(-1).unwrap_err().raw_os_error(), Some(libc::EINVAL));
         assert!(read(libc::CLOCK_MONOTONIC).is_ok());
+    }
+
+    #[test]
+    fn a_system_without_the_better_clock_has_another() {
+        assert_eq!(read_first([THROUGH_SLEEP, -1]).unwrap().0, THROUGH_SLEEP);
+        assert_eq!(read_first([-1, libc::CLOCK_MONOTONIC]).unwrap().0, libc::CLOCK_MONOTONIC);
+        assert!(read_first([-1, -1]).unwrap_err().to_string().starts_with("clock_gettime: "));
     }
 
     #[cfg(debug_assertions)]

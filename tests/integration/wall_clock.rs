@@ -91,6 +91,24 @@ fn a_dump_is_right_after_a_step_and_peers_stay_as_long_as_ever() {
 }
 
 #[test]
+fn logged_requests_are_of_the_wall_clocks_second() {
+    if !harness::built_with("fulllog-networks") || !harness::clock_or_skip() {
+        return;
+    }
+    let tracker = Starter::new().allow([hash(1)]).args(["-A", "127.0.0.1"]).start();
+    assert_eq!(tracker.get("/announce?lognet=127.0.3.0/24").text(), "Successfully added.\n");
+    for step in [0, 1, HOUR, 10 * YEAR, -50 * YEAR, -100 * YEAR] {
+        tracker.step_wall(step);
+        let before = seconds() + step;
+        tracker.get_from([127, 0, 3, 4], "/stats");
+        let (log, after) = (tracker.get("/stats?mode=fulllog").text(), seconds() + step);
+        let second = log.split(':').next().and_then(|digits| digits.parse().ok()).unwrap_or_else(|| panic!("{log}"));
+        assert!((before.max(0)..=after.max(0)).contains(&second), "{log} after {step}");
+        tracker.step_wall(-step);
+    }
+}
+
+#[test]
 fn a_start_in_1970_loses_nothing() {
     if !dumps() || !harness::clock_or_skip() {
         return;
