@@ -59,7 +59,7 @@ impl Groups {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Side {
     Before,
-    Behind,
+    After,
 }
 
 /// Reads at most `room` groups with colons between. A dotted quad, two groups long, is the last thing read.
@@ -71,9 +71,9 @@ fn scan_groups(text: &[u8], room: usize, side: Side) -> Groups {
     while groups.count < room {
         let mut at = groups.length;
         match text.get(at) {
-            _ if side == Side::Behind && groups.count == 0 => {}
+            _ if side == Side::After && groups.count == 0 => {}
             Some(b':') => at += 1,
-            _ if side == Side::Behind => break,
+            _ if side == Side::After => break,
             _ => {}
         }
         let rest = text.get(at..).unwrap_or_default();
@@ -97,9 +97,9 @@ fn scan_v6(text: &[u8]) -> Option<(Ipv6Addr, usize)> {
     if before.count == 8 {
         return Some((before.values.into(), before.length));
     }
-    let behind = text.get(before.length..)?.strip_prefix(b"::")?;
+    let rest = text.get(before.length..)?.strip_prefix(b"::")?;
     let room = 8 - before.count;
-    let after = scan_groups(behind, room, Side::Behind);
+    let after = scan_groups(rest, room, Side::After);
     let mut values = before.values;
     for (value, group) in values.iter_mut().skip(8 - after.count).zip(after.values) {
         *value = group;

@@ -31,7 +31,7 @@ pub fn read_number(text: &[u8]) -> Option<u32> {
     scan_number(text, u32::MAX).map(|(value, _)| value)
 }
 
-/// A number of bytes: decimal digits, and K, M or G after them for powers of 1024. Nothing else, as half of what was meant would do harm.
+/// A number of bytes: decimal digits, and K, M or G after them for powers of 1024. Nothing else may follow: a wrong limit would do harm.
 pub fn read_size(text: &[u8]) -> Option<u64> {
     let (digits, shift) = match text.split_last()? {
         (b'K' | b'k', digits) => (digits, 10),

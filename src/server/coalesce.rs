@@ -1,14 +1,14 @@
-//! Under load: waiting a little, so that one wake-up serves many requests.
+//! Coalescing: under load the loop waits a little, so that one wake-up serves many requests.
 //!
-//! At some ten thousand requests a second waking up costs more than answering, if the loop, or a UDP worker, sleeps and wakes for every
-//! single one. So from a certain rate on (the threshold) the sockets are looked at in a fixed beat: once they are drained the rest of
-//! the beat is slept, unless it is short, and what comes meanwhile is answered together. The beat is shorter than anybody notices. Below the threshold every request is answered at
-//! once.
+//! At some ten thousand requests a second a wake-up costs more than an answer, if the loop or a UDP worker sleeps and wakes for every
+//! single request. So above a rate (the threshold) the sockets are checked in a fixed beat. Once they are drained, the loop sleeps for the
+//! rest of the beat, unless that is short, and then answers all that has arrived. Clients do not notice a beat. Below the threshold every
+//! request is answered at once.
 //!
-//! A client that sends a request only when it has the answer to the one before is held back: each gets one answer a beat. Peers don't
-//! notice that, who announce every half hour. A load generator does, unless it has some hundred requests under way; with fewer than a handful it falls below the
-//! threshold again and again, and is held back half of the time. Who wants to measure that, or has a proxy with few connections at
-//! its limit, sets the threshold to 0.
+//! A client that sends its next request only after the last answer gets one answer a beat. Peers do not mind: they announce every half
+//! hour. A load generator does mind, unless it has some hundred requests in flight. With a handful in flight it falls below the threshold
+//! again and again, and is delayed half of the time. To measure that, or for a proxy with few connections at their limit, set the
+//! threshold to 0.
 
 use crate::limits::{COALESCE_BEAT, COALESCE_SLEEP_MIN, COALESCE_WINDOW};
 use crate::sys::clock::Clock;
@@ -16,28 +16,28 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Watches how fast requests come, and waits where that is worth it.
+/// Measures how fast requests come, and sleeps when that pays.
 #[derive(Debug)]
 pub(super) struct Coalescing {
-    /// Requests a second from which on they coalesce; 0: they never do.
+    /// Requests a second from which on they are coalesced; 0: never.
     threshold: u32,
-    /// They did come so fast in the last window.
+    /// The rate of the last window was above the threshold.
     loaded: bool,
     window_start: Duration,
-    /// Requests in all, and how many there were at the start of the window.
+    /// Requests in all.
     count: Arc<AtomicU64>,
+    /// How many there were at the start of the window.
     count_before: u64,
 }
 
 impl Coalescing {
-    /// Nothing was seen yet. Workers of one socket share a count of its requests, since each of them gets what the others leave.
+    /// No requests yet. Workers of one socket share a count of its requests, since each of them receives what the others leave.
     pub(super) fn new(threshold: u32, count: Arc<AtomicU64>) -> Self {
         let count_before = count.load(Ordering::Relaxed);
         Coalescing { threshold, loaded: false, window_start: Duration::ZERO, count, count_before }
     }
 
-    /// Takes note of a turn that began at `up` and took so many requests, and waits for the next beat: not at all unless the turn has drained the
-    /// sockets.
+    /// Counts the requests of a turn that began at `up`. Under load it sleeps until the next beat if the turn has drained the sockets.
     pub(super) fn after_turn(&mut self, clock: &Clock, up: Duration, requests: u32, drained: bool) {
         if self.is_loaded(up, requests) && drained && requests > 0 {
             if let Some(rest) = rest(up, clock.now()) {
@@ -60,7 +60,7 @@ impl Coalescing {
     }
 }
 
-/// What is left at `now` of the beat that began at `up`; nothing where that is too little for a sleep.
+/// What is left at `now` of the beat that began at `up`. `None` if that is too short for a sleep.
 fn rest(up: Duration, now: Duration) -> Option<Duration> {
     let rest = (up + COALESCE_BEAT).saturating_sub(now).min(COALESCE_BEAT);
     (rest >= COALESCE_SLEEP_MIN).then_some(rest)

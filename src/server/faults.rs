@@ -1,4 +1,4 @@
-//! Calls of the system that fail again and again: a pause in between, so that the loop does not spin, and a word to the operator.
+//! System calls that fail again and again: a pause after each failure, so that the loop does not spin, and a line on stderr now and then.
 
 use crate::limits::FAULT_SILENCE;
 use crate::sys::failure::reason;
@@ -6,26 +6,26 @@ use crate::sys::stderr;
 use std::io;
 use std::time::Duration;
 
-/// One call, and how it went lately.
+/// The failures of one system call.
 #[derive(Debug)]
 pub(super) struct Faults {
     call: &'static str,
     pause: Duration,
-    /// It is not tried before.
+    /// The end of the pause, if there is one.
     until: Option<Duration>,
-    /// How often it failed since the last line on stderr said so,
+    /// Failures since the last line on stderr.
     count: u64,
-    /// and when that was.
-    said: Option<Duration>,
+    /// The time of that line.
+    reported: Option<Duration>,
 }
 
 impl Faults {
-    /// A call, as messages name it, and the pause when it fails.
+    /// A call by its name in messages, and the pause after a failure.
     pub(super) fn new(call: &'static str, pause: Duration) -> Faults {
-        Faults { call, pause, until: None, count: 0, said: None }
+        Faults { call, pause, until: None, count: 0, reported: None }
     }
 
-    /// Takes note that the call failed: a pause begins. Returns whether there was none yet.
+    /// The call failed: a pause begins. Returns whether there was none yet.
     pub(super) fn failed(&mut self, now: Duration, error: &io::Error) -> bool {
         self.count += 1;
         if let Some(line) = self.line(now, &reason(error)) {
@@ -34,7 +34,7 @@ impl Faults {
         self.until.replace(now + self.pause).is_none()
     }
 
-    /// Takes note that the call worked.
+    /// The call worked.
     pub(super) fn works(&mut self, now: Duration) {
         if self.count > 0 {
             if let Some(line) = self.line(now, "works again") {
@@ -43,18 +43,18 @@ impl Faults {
         }
     }
 
-    /// What there is to say about the call: nothing so soon after the last line.
+    /// The next line on stderr. `None` so soon after the last one.
     fn line(&mut self, now: Duration, how: &str) -> Option<String> {
-        if self.said.is_some_and(|said| now.saturating_sub(said) < FAULT_SILENCE) {
+        if self.reported.is_some_and(|last| now.saturating_sub(last) < FAULT_SILENCE) {
             return None;
         }
-        let first = self.said.replace(now).is_none();
+        let first = self.reported.replace(now).is_none();
         let count = std::mem::take(&mut self.count);
         let failed = if first { String::new() } else { format!(" (failed {count} times since this was said last)") };
         Some(format!("{}: {how}{failed}\n", self.call))
     }
 
-    /// Until when there is a pause.
+    /// The end of the pause, if there is one.
     pub(super) fn until(&self) -> Option<Duration> {
         self.until
     }

@@ -8,14 +8,17 @@ pub(super) struct Best<T> {
 }
 
 impl<T: Copy> Best<T> {
+    /// An empty list of at most so many.
     pub(super) fn new(places: usize) -> Self {
         Best { places, list: Vec::with_capacity(places) }
     }
 
+    /// How many there are at most.
     pub(super) fn places(&self) -> usize {
         self.places
     }
 
+    /// The counts so far, and what they belong to.
     pub(super) fn list(&self) -> &[(u32, T)] {
         &self.list
     }

@@ -1,7 +1,7 @@
-//! What has to happen by when, for many connections, without looking at all of them.
+//! Deadlines of many connections, none of which are scanned.
 //!
-//! Every kind of deadline has one length, so those of a kind fall due in the order in which they were set: a list a kind, linked
-//! through the connections' slots, of which only the first ones are ever looked at.
+//! All deadlines of a kind have the same length, so they expire in the order in which they were set. Each kind is a list that is linked
+//! through the connections' slots, and only the first entry of a list is ever checked.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ pub struct Deadlines<const KINDS: usize> {
 }
 
 impl<const KINDS: usize> Deadlines<KINDS> {
-    /// No deadlines yet; those of each kind are set so far ahead as `lengths` says.
+    /// No deadlines yet. `lengths`: for each kind, the time from setting a deadline until it expires.
     pub fn new(lengths: [Duration; KINDS]) -> Self {
         Deadlines { lists: lengths.map(|length| List { length, first: NONE, last: NONE }), links: Vec::new() }
     }
@@ -53,7 +53,7 @@ impl<const KINDS: usize> Deadlines<KINDS> {
         list.last = slot;
     }
 
-    /// Takes back the deadline of a slot, if it has one.
+    /// Removes the deadline of a slot, if it has one.
     pub fn clear(&mut self, slot: u32) {
         let Some(link) = self.links.get_mut(slot as usize) else { return };
         let Some(list) = link.kind.take().and_then(|kind| self.lists.get_mut(kind)) else { return };
@@ -78,12 +78,12 @@ impl<const KINDS: usize> Deadlines<KINDS> {
         self.lists.get(kind).map(|list| list.first).filter(|first| *first != NONE)
     }
 
-    /// The next deadline there is.
+    /// The time of the next deadline.
     pub fn next(&self) -> Option<Duration> {
         self.firsts().map(|(due, _)| due).min()
     }
 
-    /// Takes a slot whose deadline has passed.
+    /// Returns a slot whose deadline has expired, and removes that deadline.
     pub fn take_due(&mut self, now: Duration) -> Option<u32> {
         let slot = self.firsts().find(|(due, _)| *due <= now)?.1;
         self.clear(slot);

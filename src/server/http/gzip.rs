@@ -5,7 +5,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::io::Write;
 
-/// Compresses one answer piece by piece; the beginning of the output can be taken before the last piece is there.
+/// Compresses one answer piece by piece. The output so far can be taken before the last piece is compressed.
 pub struct Encoder(GzEncoder<Vec<u8>>);
 
 impl Encoder {

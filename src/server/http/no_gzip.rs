@@ -1,6 +1,6 @@
-//! The encoder of builds without `compression-gzip`, which never make one.
+//! In place of the encoder in builds without `compression-gzip`, which never use it.
 
-/// Copies what it is to compress.
+/// Copies its input.
 pub struct Encoder(Vec<u8>);
 
 impl Encoder {

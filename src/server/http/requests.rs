@@ -1,41 +1,41 @@
-//! Where one request ends, and what comes after it.
+//! Where a request ends, and whether another one follows.
 
 use crate::limits::REQUEST_MAX;
 use crate::wire::http::{KeepAlive, head_end, is_http11, keep_alive};
 
-/// What the bytes that came so far begin with.
+/// What the received bytes begin with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Begins {
     /// A request whose head has not ended yet.
     Part,
-    /// One that is longer than any that is answered.
+    /// A request of more than [`REQUEST_MAX`] bytes.
     TooLong,
-    /// A whole one.
+    /// A whole request.
     Whole {
         /// Bytes of its head.
         head: usize,
-        /// Bytes that belong to it: its head, and where nothing follows it all that came.
+        /// Bytes that belong to it: its head if another request follows, else all that were received.
         length: usize,
-        /// What becomes of the connection after its answer.
+        /// What happens to the connection after the answer.
         then: Then,
     },
 }
 
-/// What becomes of a connection after an answer.
+/// What happens to a connection after an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Then {
     /// It is closed.
     Close,
-    /// The next request has come, or has begun to.
+    /// The next request has been received, at least in part.
     Next,
-    /// It stays, as the client wants it.
+    /// It stays open, as the client asked for.
     Stay,
 }
 
-/// Looks at bytes in whose first `seen` no head ends. `keepalive`: connections may stay.
+/// Finds the first request in `bytes`. No head ends within the first `seen` of them. `keepalive`: connections may stay open.
 ///
-/// A client of HTTP/1.1 may write requests one after another without a word about the connection (RFC 9112, 9.3.2); all that have come are
-/// answered then. Anything else after a head belongs to the request and is not looked at.
+/// A client of HTTP/1.1 may pipeline requests without a `Connection` header (RFC 9112, 9.3.2). All that have been received are answered
+/// then. Anything else after a head belongs to the request and is ignored.
 pub(super) fn look(bytes: &[u8], seen: usize, keepalive: bool) -> Begins {
     let Some(head) = head_end(bytes, seen) else {
         return if bytes.len() > REQUEST_MAX { Begins::TooLong } else { Begins::Part };

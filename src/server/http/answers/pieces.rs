@@ -1,9 +1,9 @@
-//! Bytes of an answer that wait to be sent, in pieces.
+//! The bytes of an answer that wait to be sent, in pieces.
 
 use crate::limits::ANSWER_PIECE;
 use std::collections::VecDeque;
 
-/// Room that is kept before a piece: for the answer's head and the chunk's.
+/// Free bytes before the content of a piece: room for the answer's head and the chunk's.
 pub(super) const ROOM: usize = 160;
 
 /// An empty piece to be filled with so many bytes, with room before them.
@@ -15,7 +15,7 @@ pub(super) fn empty_piece(bytes: usize) -> Vec<u8> {
 
 struct Piece {
     bytes: Vec<u8>,
-    /// Those before are room, or sent.
+    /// Where the rest begins that is not sent. Before it are free bytes, and bytes that were sent.
     at: usize,
 }
 
@@ -33,7 +33,7 @@ impl Piece {
         }
     }
 
-    /// Makes it a chunk of HTTP/1.1.
+    /// Turns it into a chunk of HTTP/1.1.
     fn frame(&mut self) {
         let length = self.length();
         // one without bytes would be the last
@@ -52,7 +52,7 @@ pub(super) struct Pieces {
 }
 
 impl Pieces {
-    /// Bytes of all.
+    /// Bytes of all pieces.
     pub(super) fn length(&self) -> usize {
         self.length
     }
@@ -62,7 +62,7 @@ impl Pieces {
         self.pieces.is_empty()
     }
 
-    /// Adds what an [empty piece](empty_piece) was filled to, as a chunk where that is wanted.
+    /// Adds an [empty piece](empty_piece) that has been filled. `chunk`: as a chunk.
     pub(super) fn push(&mut self, bytes: Vec<u8>, chunk: bool) {
         let mut piece = Piece { bytes, at: ROOM };
         if chunk {
@@ -79,7 +79,7 @@ impl Pieces {
         self.pieces.push_back(end);
     }
 
-    /// Puts the answer's head before everything. Where that is in chunks, the pieces become some.
+    /// Puts the answer's head before everything. `chunks`: the pieces become chunks.
     pub(super) fn put_head(&mut self, head: &[u8], chunks: bool) {
         if chunks {
             self.pieces.iter_mut().for_each(Piece::frame);
@@ -96,7 +96,7 @@ impl Pieces {
         self.pieces.front().and_then(|piece| piece.bytes.get(piece.at..)).unwrap_or_default()
     }
 
-    /// Takes so many of [these](Self::first) away.
+    /// Removes so many of [these](Self::first).
     pub(super) fn sent(&mut self, bytes: usize) {
         let Some(piece) = self.pieces.front_mut() else { return };
         let bytes = bytes.min(piece.length());
@@ -107,7 +107,7 @@ impl Pieces {
         }
     }
 
-    /// Frees some of them, and returns whether none is left.
+    /// Frees so many pieces, and returns whether none is left.
     pub(super) fn discard(&mut self, pieces: usize) -> bool {
         let some = self.pieces.len().min(pieces);
         self.pieces.drain(..some);
