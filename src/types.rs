@@ -1,4 +1,4 @@
-//! The words that all rooms share: what an announce says, and what a tracker answers with.
+//! The types that all rooms share: torrents, peers, what an announce says, what a tracker answers with, the time.
 
 use crate::limits::{INTERVAL_MIN, INTERVAL_SPREAD, MINUTE};
 use std::time::Duration;
@@ -20,6 +20,36 @@ impl InfoHash {
             *byte = (digit(0)? << 4 | digit(1)?) as u8;
         }
         Some(InfoHash(hash))
+    }
+}
+
+/// Where a peer listens: `N` bytes of address (4 or 16) and the port, both in network order, as on the wire (BEP 23, BEP 7).
+///
+/// The swarms order endpoints by a mix of all these bytes, so that neighbours in order are none on the network.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Endpoint<const N: usize> {
+    /// The address, most significant byte first.
+    pub address: [u8; N],
+    /// The port, most significant byte first.
+    pub port: [u8; 2],
+}
+
+impl<const N: usize> Endpoint<N> {
+    /// Bytes of an endpoint in a reply.
+    pub const SIZE: usize = N + 2;
+
+    /// Writes the endpoint as on the wire, to the first [`SIZE`](Self::SIZE) bytes.
+    pub fn write(&self, out: &mut [u8]) {
+        let (address, rest) = out.split_at_mut(N);
+        address.copy_from_slice(&self.address);
+        rest[..2].copy_from_slice(&self.port);
+    }
+}
+
+impl<const N: usize> Default for Endpoint<N> {
+    fn default() -> Self {
+        Self { address: [0; N], port: [0; 2] }
     }
 }
 

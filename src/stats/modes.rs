@@ -1,72 +1,8 @@
-//! What a request for statistics can ask for: modes, and the formats of dumps.
+//! The parameters of a request for statistics: its mode, and the format of dumps. Which modes there are is an argument.
 
 use crate::wire::announce::value;
-use crate::wire::http::{Refusal, Version};
+use crate::wire::http::Refusal;
 use crate::wire::query::{Context, Scanner, Token};
-
-/// The pages (`mode=`), by the original's names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each has the name of its mode")]
-pub enum Mode {
-    Peer,
-    Conn,
-    Scrp,
-    Udp4,
-    Tcp4,
-    Busy,
-    Torr,
-    Fscr,
-    S24s,
-    Tpbs,
-    Herr,
-    Top10,
-    Top100,
-    Renew,
-    Syncs,
-    Version,
-    Everything,
-    Statedump,
-    Fulllog,
-    Woodpeckers,
-    Completed,
-    Numwants,
-}
-
-const MODES: &[(&[u8], Mode)] = &[
-    (b"peer", Mode::Peer),
-    (b"conn", Mode::Conn),
-    (b"scrp", Mode::Scrp),
-    (b"udp4", Mode::Udp4),
-    (b"tcp4", Mode::Tcp4),
-    (b"busy", Mode::Busy),
-    (b"torr", Mode::Torr),
-    (b"fscr", Mode::Fscr),
-    (b"s24s", Mode::S24s),
-    (b"tpbs", Mode::Tpbs),
-    (b"herr", Mode::Herr),
-    (b"top10", Mode::Top10),
-    (b"top100", Mode::Top100),
-    (b"renew", Mode::Renew),
-    (b"syncs", Mode::Syncs),
-    (b"version", Mode::Version),
-    (b"everything", Mode::Everything),
-    (b"statedump", Mode::Statedump),
-    (b"fulllog", Mode::Fulllog),
-    (b"woodpeckers", Mode::Woodpeckers),
-    (b"completed", Mode::Completed),
-    (b"numwants", Mode::Numwants),
-];
-
-impl Mode {
-    /// The version in the head of its page: 1.0 for those that the original makes in another thread.
-    pub fn http_version(self) -> Version {
-        match self {
-            Mode::Peer | Mode::Torr | Mode::S24s | Mode::Top10 | Mode::Top100 | Mode::Everything => Version::Http10,
-            Mode::Tpbs | Mode::Statedump | Mode::Fulllog | Mode::Woodpeckers => Version::Http10,
-            _ => Version::Http11,
-        }
-    }
-}
 
 /// The formats of dumps (`format=`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,20 +31,20 @@ const FORMATS: &[(&[u8], Format)] = &[
 
 /// What a request for statistics asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Query {
-    /// The page.
-    pub mode: Mode,
-    /// The format, where the page is a dump.
+pub struct Query<M> {
+    /// The mode.
+    pub mode: M,
+    /// The format, for modes that are dumps.
     pub format: Format,
 }
 
-impl Query {
-    /// Reads the parameters. Of repeated ones the last counts.
+impl<M: Copy> Query<M> {
+    /// Reads the parameters. `modes` has all modes by name. Of repeated parameters the last counts; without a mode it is `default`.
     ///
     /// # Errors
     /// A parameter is malformed, or a mode or format unknown.
-    pub fn parse(scanner: &mut Scanner<'_>) -> Result<Query, Refusal> {
-        let mut query = Query { mode: Mode::Peer, format: Format::Ben };
+    pub fn parse(scanner: &mut Scanner<'_>, modes: &[(&[u8], M)], default: M) -> Result<Query<M>, Refusal> {
+        let mut query = Query { mode: default, format: Format::Ben };
         loop {
             let name = match scanner.token(Context::Name) {
                 Token::End => return Ok(query),
@@ -116,7 +52,7 @@ impl Query {
                 Token::Text(name) => name,
             };
             match scanner.text(&name) {
-                b"mode" => query.mode = keyword(scanner, MODES)?,
+                b"mode" => query.mode = keyword(scanner, modes)?,
                 b"format" => query.format = keyword(scanner, FORMATS)?,
                 _ => scanner.skip_value(),
             }
@@ -134,16 +70,17 @@ fn keyword<T: Copy>(scanner: &mut Scanner<'_>, words: &[(&[u8], T)]) -> Result<T
 mod tests {
     use super::*;
 
-    fn parse(query: &str) -> Result<(Mode, Format), Refusal> {
+    fn parse(query: &str) -> Result<(u8, Format), Refusal> {
+        let modes: [(&[u8], u8); 3] = [(b"peer", 1), (b"torr", 2), (b"tpbs", 3)];
         let mut bytes = format!("{query} HTTP/1.0\r\n\r\n").into_bytes();
-        Query::parse(&mut Scanner::new(&mut bytes, 0)).map(|query| (query.mode, query.format))
+        Query::parse(&mut Scanner::new(&mut bytes, 0), &modes, 0).map(|query| (query.mode, query.format))
     }
 
     #[test]
     fn modes_and_formats() {
-        assert_eq!(parse(""), Ok((Mode::Peer, Format::Ben)));
-        assert_eq!(parse("mode=torr&mode=top10"), Ok((Mode::Top10, Format::Ben)));
-        assert_eq!(parse("format=txt&x=1&mode=tpbs"), Ok((Mode::Tpbs, Format::Txt)));
+        assert_eq!(parse(""), Ok((0, Format::Ben)));
+        assert_eq!(parse("mode=torr&mode=peer"), Ok((1, Format::Ben)));
+        assert_eq!(parse("format=txt&x=1&mode=tpbs"), Ok((3, Format::Txt)));
         for bad in ["mode=", "mode", "mode=nope", "mode=Peer", "mode=tpbs&format=nope", "format=&mode=peer", "a^=1"] {
             assert_eq!(parse(bad), Err(Refusal::Parameter), "{bad}");
         }

@@ -18,6 +18,10 @@ pub struct Overview<'a> {
     pub tracker_id: u32,
     /// Name, version and switches, a line each.
     pub version: &'a str,
+    /// Bytes that the state holds.
+    pub bytes_held: usize,
+    /// Bytes that it may hold; `usize::MAX` if there is no limit.
+    pub ceiling: usize,
 }
 
 /// `peer`: all peers, and the seeding ones.
@@ -40,8 +44,23 @@ fn mrtg(out: &mut Vec<u8>, first: u64, second: u64, now: &Overview<'_>, name: &s
     let _ = write!(out, "{first}\n{second}\n{} seconds ({} hours)\n{name}", now.uptime, now.uptime / 3600);
 }
 
-/// `conn`, `tcp4`, `udp4`: requests, and those that succeeded.
-pub fn requests(out: &mut Vec<u8>, now: &Overview<'_>, name: &str, requests: u64, successes: u64) {
+/// `conn`: connections and datagrams, and those that were announces and connects answered.
+pub fn connections(out: &mut Vec<u8>, now: &Overview<'_>, counted: &Counters) {
+    let requests = counted.tcp_accepted + counted.udp_received;
+    requests_and_successes(out, now, "connections", requests, counted.tcp_announces + counted.udp_successes());
+}
+
+/// `tcp4`: connections, and announces that were answered.
+pub fn tcp(out: &mut Vec<u8>, now: &Overview<'_>, counted: &Counters) {
+    requests_and_successes(out, now, "tcp4 stats", counted.tcp_accepted, counted.tcp_announces);
+}
+
+/// `udp4`: datagrams, and connects and announces that were answered.
+pub fn udp(out: &mut Vec<u8>, now: &Overview<'_>, counted: &Counters) {
+    requests_and_successes(out, now, "udp4 stats", counted.udp_received, counted.udp_successes());
+}
+
+fn requests_and_successes(out: &mut Vec<u8>, now: &Overview<'_>, name: &str, requests: u64, successes: u64) {
     let seconds = now.uptime.max(1);
     let (rate, success_rate) = (requests / seconds, successes / seconds);
     let name = format!("opentracker {name}, {rate} conns/s :: {success_rate} success/s.");
@@ -75,11 +94,13 @@ pub fn syncs(out: &mut Vec<u8>, now: &Overview<'_>, counted: &Counters) {
     mrtg(out, counted.sync_records, 0, now, &name);
 }
 
-/// The last line of `version`: bytes that the state holds, and what it may hold if that is limited.
-pub fn memory(out: &mut Vec<u8>, held: usize, ceiling: usize) {
-    let _ = match ceiling {
-        usize::MAX => writeln!(out, "memory of torrents and peers: {held} bytes"),
-        _ => writeln!(out, "memory of torrents and peers: {held} of {ceiling} bytes"),
+/// `version`: name, version and switches, and the memory of the state.
+pub fn version(out: &mut Vec<u8>, now: &Overview<'_>) {
+    let Overview { bytes_held, ceiling, .. } = now;
+    out.extend_from_slice(now.version.as_bytes());
+    let _ = match *ceiling {
+        usize::MAX => writeln!(out, "memory of torrents and peers: {bytes_held} bytes"),
+        _ => writeln!(out, "memory of torrents and peers: {bytes_held} of {ceiling} bytes"),
     };
 }
 
@@ -107,7 +128,7 @@ pub fn errors(out: &mut Vec<u8>, counted: &Counters) {
 
 /// `everything`: all of it, as XML.
 pub fn everything(out: &mut Vec<u8>, now: &Overview<'_>, counted: &Counters) {
-    let Overview { torrents, peers, seeders, uptime, tracker_id, version } = now;
+    let Overview { torrents, peers, seeders, uptime, tracker_id, version, .. } = now;
     let _ = write!(
         out,
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<stats>\n  <tracker_id>{tracker_id}</tracker_id>\n  \

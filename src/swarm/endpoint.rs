@@ -1,37 +1,9 @@
-//! Who a peer is: its endpoint, as it goes over the wire.
+//! The order of peers, by their endpoints, and endpoints of either family.
 
 use super::index::search::Key;
 use crate::address::Family;
+use crate::types::Endpoint;
 use std::cmp::Ordering;
-
-/// Where a peer listens: `N` bytes of address (4 or 16) and the port, both in network order, as on the wire (BEP 23, BEP 7).
-///
-/// They are ordered by a mix of all these bytes, so neighbours in order are none on the network.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Endpoint<const N: usize> {
-    /// The address, most significant byte first.
-    pub address: [u8; N],
-    /// The port, most significant byte first.
-    pub port: [u8; 2],
-}
-
-impl<const N: usize> Endpoint<N> {
-    /// Bytes of an endpoint in a reply.
-    pub const SIZE: usize = N + 2;
-
-    pub(super) fn write(&self, out: &mut [u8]) {
-        let (address, rest) = out.split_at_mut(N);
-        address.copy_from_slice(&self.address);
-        rest[..2].copy_from_slice(&self.port);
-    }
-}
-
-impl<const N: usize> Default for Endpoint<N> {
-    fn default() -> Self {
-        Self { address: [0; N], port: [0; 2] }
-    }
-}
 
 impl<const N: usize> Ord for Endpoint<N> {
     fn cmp(&self, other: &Self) -> Ordering {

@@ -3,9 +3,10 @@
 //! What a tracker is built for is a type, [`V4`], [`V6`] or [`Dual`], so that a torrent and a peer take no more memory than the families at
 //! hand need. The two families share all code, by the bytes of an address; [`Dual`] joins a set of peers of each.
 
-use super::endpoint::{DualEndpoint, Endpoint};
+use super::endpoint::DualEndpoint;
 use super::peers::{DualPeers, DualStore, PeerSet, PeerStore, Peers, Store};
 use crate::address::{Family, from_ip, to_ip};
+use crate::types::Endpoint;
 use std::fmt::Debug;
 use std::net::IpAddr;
 

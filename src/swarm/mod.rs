@@ -22,8 +22,8 @@ mod torrent;
 mod walk;
 
 use crate::limits::{SWARM_CHUNK, SWARM_FILL, SWARM_PAGE, SWARM_PEER_PAGE, SWARM_WINDOW, UDP_SCRAPE_MAX};
-pub use crate::types::{Counts, InfoHash};
-pub use endpoint::{Chosen, DualEndpoint, Endpoint, PeerState, Wanted};
+pub use crate::types::{Counts, Endpoint, InfoHash};
+pub use endpoint::{Chosen, DualEndpoint, PeerState, Wanted};
 pub use families::{Dual, Families, V4, V6};
 pub use random::Random;
 #[cfg(fuzzing)]

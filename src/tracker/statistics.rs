@@ -1,72 +1,98 @@
-//! The statistics: which page a `mode=` asks for.
+//! The statistics: a table of modes, and the page that each of them shows.
 
 use super::http::{Answered, Content};
 use super::pages::Page;
 use super::{Now, Tracker};
-use crate::features;
-use crate::stats::modes::{Format, Mode, Query};
+use crate::features::{FULLLOG_NETWORKS, FULLSCRAPE, LOG_NUMWANT, SPOT_WOODPECKER};
+use crate::stats::counters::Counters;
+use crate::stats::modes::{Format, Query};
 use crate::stats::text::{self, Overview};
 use crate::swarm::Families;
+use crate::wire::http::Version::{self, Http10, Http11};
 use crate::wire::http::{Client, Refusal};
 use crate::wire::query::Scanner;
+
+/// What a mode shows.
+#[derive(Clone, Copy)]
+enum Source<F: Families> {
+    /// A text made of counters. The head of the reply has this version: 1.0 if the original builds the page in another thread.
+    Text(Version, fn(&mut Vec<u8>, &Overview<'_>, &Counters)),
+    /// A page that is built in slices.
+    Walked(fn(Now, Format, Client) -> Page<F>),
+    /// An error, because this build lacks the mode.
+    Refused(Refusal),
+}
+
+use Source::{Refused, Text, Walked};
+
+impl<F: Families> Source<F> {
+    /// The mode of a request that names none.
+    const DEFAULT: Self = Text(Http10, |out, now, _| text::peers(out, now));
+
+    /// All modes, by the original's names. A new one is a line here.
+    const MODES: &[(&[u8], Self)] = &[
+        (b"peer", Self::DEFAULT),
+        (b"conn", Text(Http11, text::connections)),
+        (b"scrp", Text(Http11, text::scrapes)),
+        (b"udp4", Text(Http11, text::udp)),
+        (b"tcp4", Text(Http11, text::tcp)),
+        (b"busy", Refused(Refusal::Internal)),
+        (b"torr", Text(Http10, |out, now, _| text::torrents(out, now))),
+        (b"fscr", Text(Http11, |out, now, _| text::full_scrapes(out, now))),
+        (b"s24s", Walked(|_, _, client| Page::networks(client))),
+        (b"tpbs", Walked(Page::dump).if_on(FULLSCRAPE, Refusal::Internal)),
+        (b"herr", Text(Http11, |out, _, counted| text::errors(out, counted))),
+        (b"top10", Walked(|_, _, client| Page::top(10, client))),
+        (b"top100", Walked(|_, _, client| Page::top(100, client))),
+        (b"renew", Text(Http11, |out, _, counted| text::renewals(out, counted))),
+        (b"syncs", Text(Http11, text::syncs)),
+        (b"version", Text(Http11, |out, now, _| text::version(out, now))),
+        (b"everything", Text(Http10, text::everything)),
+        (
+            b"statedump",
+            Walked(|now, _, client| Page::dump(now, Format::State, client)).if_on(FULLSCRAPE, Refusal::Internal),
+        ),
+        (b"fulllog", Walked(|_, _, client| Page::log(client)).if_on(FULLLOG_NETWORKS, Refusal::Internal)),
+        (
+            b"woodpeckers",
+            Walked(|now, _, client| Page::woodpeckers(now.up, client)).if_on(SPOT_WOODPECKER, Refusal::Internal),
+        ),
+        (b"completed", Text(Http11, text::completed)),
+        (
+            b"numwants",
+            Text(Http11, |out, _, counted| text::numwants(out, counted)).if_on(LOG_NUMWANT, Refusal::Parameter),
+        ),
+    ];
+
+    /// This mode in builds with its switch, and an error in others.
+    const fn if_on(self, switch: bool, otherwise: Refusal) -> Self {
+        if switch { self } else { Refused(otherwise) }
+    }
+}
 
 impl<F: Families> Tracker<F> {
     /// Answers a request for the statistics.
     pub(super) fn statistics(&mut self, now: Now, scanner: &mut Scanner<'_>) -> Answered<F> {
         let client = Client::of(scanner.bytes());
-        let query = Query::parse(scanner)?;
-        let page = match query.mode {
-            Mode::Top10 => Page::top(10, client),
-            Mode::Top100 => Page::top(100, client),
-            Mode::S24s => Page::networks(client),
-            Mode::Tpbs if features::FULLSCRAPE => Page::dump(now, query.format, client),
-            Mode::Statedump if features::FULLSCRAPE => Page::dump(now, Format::State, client),
-            Mode::Woodpeckers if features::SPOT_WOODPECKER => Page::woodpeckers(now.up, client),
-            Mode::Fulllog if features::FULLLOG_NETWORKS => Page::log(client),
-            Mode::Tpbs | Mode::Statedump | Mode::Busy | Mode::Fulllog | Mode::Woodpeckers => {
-                return Err(Refusal::Internal);
+        let query = Query::parse(scanner, Source::<F>::MODES, Source::DEFAULT)?;
+        match query.mode {
+            Text(version, write) => {
+                let totals = self.swarms.totals();
+                let overview = Overview {
+                    torrents: totals.torrents,
+                    peers: totals.peers,
+                    seeders: totals.seeders,
+                    uptime: now.up.as_secs(),
+                    tracker_id: self.id,
+                    version: &self.settings.version,
+                    bytes_held: self.swarms.bytes_held(),
+                    ceiling: self.swarms.ceiling(),
+                };
+                write(&mut self.body, &overview, &self.counters);
+                Ok(Content::Body(version))
             }
-            Mode::Numwants if !features::LOG_NUMWANT => return Err(Refusal::Parameter),
-            _ => {
-                self.text(now, query.mode);
-                return Ok(Content::Body(query.mode.http_version()));
-            }
-        };
-        Ok(Content::Slices(page))
-    }
-
-    /// Writes a page that is made of counters alone.
-    fn text(&mut self, now: Now, mode: Mode) {
-        let totals = self.swarms.totals();
-        let overview = Overview {
-            torrents: totals.torrents,
-            peers: totals.peers,
-            seeders: totals.seeders,
-            uptime: now.up.as_secs(),
-            tracker_id: self.id,
-            version: &self.settings.version,
-        };
-        let (out, counted) = (&mut self.body, &self.counters);
-        let (tcp, tcp_good) = (counted.tcp_accepted, counted.tcp_announces);
-        let (udp, udp_good) = (counted.udp_received, counted.udp_successes());
-        match mode {
-            Mode::Conn => text::requests(out, &overview, "connections", tcp + udp, tcp_good + udp_good),
-            Mode::Tcp4 => text::requests(out, &overview, "tcp4 stats", tcp, tcp_good),
-            Mode::Udp4 => text::requests(out, &overview, "udp4 stats", udp, udp_good),
-            Mode::Scrp => text::scrapes(out, &overview, counted),
-            Mode::Torr => text::torrents(out, &overview),
-            Mode::Fscr => text::full_scrapes(out, &overview),
-            Mode::Herr => text::errors(out, counted),
-            Mode::Renew => text::renewals(out, counted),
-            Mode::Syncs => text::syncs(out, &overview, counted),
-            Mode::Numwants => text::numwants(out, counted),
-            Mode::Completed => text::completed(out, &overview, counted),
-            Mode::Version => {
-                out.extend_from_slice(self.settings.version.as_bytes());
-                text::memory(out, self.swarms.bytes_held(), self.swarms.ceiling());
-            }
-            Mode::Everything => text::everything(out, &overview, counted),
-            _ => text::peers(out, &overview),
+            Walked(page) => Ok(Content::Slices(page(now, query.format, client))),
+            Refused(refusal) => Err(refusal),
         }
     }
 }

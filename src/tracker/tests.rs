@@ -136,10 +136,10 @@ fn request() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn any_request_gets_an_http_reply(requests in prop::collection::vec(request(), 1..8), behind_get in any::<bool>()) {
+    fn any_request_gets_an_http_reply(requests in prop::collection::vec(request(), 1..8), after_get in any::<bool>()) {
         let mut tracker = tracker::<V4>();
         for (second, request) in requests.iter().enumerate() {
-            let request = if behind_get { [b"GET /", request.as_slice()].concat() } else { request.clone() };
+            let request = if after_get { [b"GET /", request.as_slice()].concat() } else { request.clone() };
             let mut out = Vec::new();
             match tracker.handle_http(at(second as u64), [1, 2, 3, 4].into(), &mut request.clone(), &mut out) {
                 Answer::InSlices(mut page) => while !page.slice(&mut tracker, &mut out) {},
@@ -175,49 +175,5 @@ proptest! {
                 prop_assert_eq!(length, 8 + 12 * (packet.len() - 16).div_ceil(20).min(75));
             }
         }
-    }
-}
-
-/// The processor time of this thread, which other processes do not change.
-fn running() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-}
-
-/// Measures the longest slice of each page over a few million peers. The allocator may add some milliseconds to s24s now and then.
-/// `cargo test --release --lib slices_are_short -- --ignored --nocapture`
-#[test]
-#[ignore = "a measurement for release builds"]
-fn slices_are_short() {
-    let mut tracker = tracker::<V4>();
-    let mut random = crate::swarm::Random::new([3, 4]);
-    for n in 0..3_000_000_u32 {
-        // a swarm of two millions, the others by themselves
-        let name = if n % 3 > 0 { 7 } else { n.wrapping_mul(0x9e37_79b1) };
-        let mut hash = InfoHash([1; 20]);
-        hash.0[..4].copy_from_slice(&name.to_be_bytes());
-        let peer = crate::swarm::Endpoint { address: (random.next_u64() as u32).to_be_bytes(), port: [1, 1] };
-        tracker.swarms.announce(1, &hash, &peer, Default::default());
-    }
-    for path in ["stats?mode=s24s", "stats?mode=top100", "stats?mode=tpbs&format=txt", "scrape"] {
-        let request = format!("GET /{path} HTTP/1.0\r\n\r\n");
-        let (mut longest, mut slices, mut body) = (Duration::ZERO, 0, Vec::new());
-        let Answer::InSlices(mut page) =
-            tracker.handle_http(at(0), [1; 4].into(), &mut request.into_bytes(), &mut body)
-        else {
-            continue;
-        };
-        let begin = std::time::Instant::now();
-        loop {
-            let start = running();
-            let end = page.slice(&mut tracker, &mut body);
-            longest = longest.max(running().saturating_sub(start));
-            slices += 1;
-            body.clear();
-            if end {
-                break;
-            }
-        }
-        println!("{path}: {slices} slices in {:?}, the longest {longest:?}", begin.elapsed());
     }
 }
