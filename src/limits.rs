@@ -44,6 +44,9 @@ pub const SWARM_FILL: (usize, usize) = (90, 85);
 /// The same for pages of peers. These have more items, so a smaller share of free places is enough.
 pub const SWARM_PEER_FILL: (usize, usize) = (98, 94);
 
+/// Memory that goes back to the system for the price of a torrent in a step of the walk. A chunk takes as long as some 250 torrents.
+pub const SWARM_RETURNED_A_STEP: usize = 1 << 10;
+
 /// Bytes of the chunks that the pages of the state live in, together with the header that an allocator puts before a mapping. It is
 /// more than the 128 KiB from which on glibc and musl make a mapping of its own, which goes back to the system at once.
 pub const SWARM_CHUNK: usize = (256 << 10) - 64;

@@ -4,6 +4,7 @@ use super::families::Families;
 use super::index::{Page, Place};
 use super::peers::{PeerSet, PeerStore};
 use super::{InfoHash, Swarms};
+use crate::limits::SWARM_RETURNED_A_STEP;
 
 /// How far the walk has come.
 #[derive(Default)]
@@ -15,21 +16,27 @@ pub(super) struct Expiry<F: Families> {
 }
 
 impl<F: Families> Swarms<F> {
-    /// Does a bounded slice of the walk over all torrents in which peers and torrents leave. A step is a torrent, or a
-    /// page of peers of a large swarm. True when a whole walk just ended; the next call begins another.
+    /// Does a bounded slice of the walk over all torrents in which peers and torrents leave. A step is a torrent, a page of peers of
+    /// a large swarm, or [`SWARM_RETURNED_A_STEP`] bytes that go back to the system. True when a whole walk just ended; the next call begins another.
     pub fn expire(&mut self, now: u32, steps: usize) -> bool {
         let mut left = steps.max(1);
-        self.store.free_some(&mut self.budget, left);
+        self.budget.take_returned();
+        self.store.free_some(&mut self.budget, &mut left);
         while left > 0 {
             if let Some((hash, from)) = self.expiry.within {
                 self.sweep(hash, from, &mut left);
             } else if !self.expire_page(now, &mut left) {
+                self.store.free_some(&mut self.budget, &mut left);
+                if left == 0 {
+                    return false;
+                }
                 self.expiry.after = None;
                 self.budget.recover();
                 self.entries.find_surplus();
                 self.store.find_surplus();
                 return true;
             }
+            left = left.saturating_sub(self.budget.take_returned() / SWARM_RETURNED_A_STEP);
         }
         false
     }

@@ -15,6 +15,8 @@ pub struct Budget {
     held: usize,
     ceiling: usize,
     refusals: u64,
+    /// Bytes that went back since somebody asked.
+    returned: usize,
     /// Memory that nobody touches. It goes back where the system refuses some to the state, so that everything else finds some.
     reserve: Vec<u8>,
     /// Bytes that the reserve should have, and whether it went back: then the state adds nothing.
@@ -24,7 +26,15 @@ pub struct Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { held: 0, ceiling: usize::MAX, refusals: 0, reserve: Vec::new(), reserve_wanted: 0, is_short: false }
+        Self {
+            held: 0,
+            ceiling: usize::MAX,
+            refusals: 0,
+            returned: 0,
+            reserve: Vec::new(),
+            reserve_wanted: 0,
+            is_short: false,
+        }
     }
 }
 
@@ -97,7 +107,14 @@ impl Budget {
 
     /// Drops a vector.
     pub(super) fn release<T>(&mut self, items: Vec<T>) {
-        self.held -= items.capacity() * size_of::<T>();
+        let bytes = items.capacity() * size_of::<T>();
+        self.held -= bytes;
+        self.returned += bytes;
         drop(items);
+    }
+
+    /// Bytes that went back by [`Self::release`] since the last call of this.
+    pub(super) fn take_returned(&mut self) -> usize {
+        std::mem::take(&mut self.returned)
     }
 }

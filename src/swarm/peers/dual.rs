@@ -56,9 +56,9 @@ impl PeerStore for DualStore {
         Self { v4: Store::new(sizes), v6: Store::new(sizes), pairs: Pool::new(sizes.chunk, &[1], 0) }
     }
 
-    fn free_some(&mut self, budget: &mut Budget, pages: usize) {
-        self.v4.free_some(budget, pages);
-        self.v6.free_some(budget, pages);
+    fn free_some(&mut self, budget: &mut Budget, left: &mut usize) {
+        self.v4.free_some(budget, left);
+        self.v6.free_some(budget, left);
     }
 
     fn find_surplus(&mut self) {

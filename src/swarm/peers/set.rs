@@ -90,8 +90,8 @@ pub trait PeerStore {
     /// A store that holds nothing yet.
     fn new(sizes: Sizes) -> Self;
 
-    /// Frees pages of swarms that are gone, at most so many.
-    fn free_some(&mut self, budget: &mut Budget, pages: usize);
+    /// Frees pages of swarms that are gone while steps are `left`, see [`Swarms::expire`](crate::swarm::Swarms::expire).
+    fn free_some(&mut self, budget: &mut Budget, left: &mut usize);
 
     /// Looks for memory that is sparse, to be called once in each walk.
     fn find_surplus(&mut self);

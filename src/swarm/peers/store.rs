@@ -1,7 +1,7 @@
 //! Where peers of one family live that do not live in their torrent's entry.
 
 use super::{Paged, PeerStore, Stored};
-use crate::limits::{SWARM_ARRAY_SIZES, SWARM_WINDOW};
+use crate::limits::{SWARM_ARRAY_SIZES, SWARM_RETURNED_A_STEP, SWARM_WINDOW};
 use crate::swarm::Sizes;
 use crate::swarm::memory::{Budget, Pool};
 
@@ -69,8 +69,8 @@ impl<const N: usize> PeerStore for Store<N> {
         }
     }
 
-    fn free_some(&mut self, budget: &mut Budget, pages: usize) {
-        for _ in 0..pages {
+    fn free_some(&mut self, budget: &mut Budget, left: &mut usize) {
+        while *left > 0 {
             let Some(number) = self.leaving.last().copied() else { return };
             let has_more = self.paged_mut(number).is_some_and(|(paged, pool)| paged.discard_page(pool, budget));
             if !has_more {
@@ -78,6 +78,7 @@ impl<const N: usize> PeerStore for Store<N> {
                 budget.release(std::mem::take(&mut self.paged[number as usize]));
                 self.vacant.push(number);
             }
+            *left = left.saturating_sub(1 + budget.take_returned() / SWARM_RETURNED_A_STEP);
         }
     }
 

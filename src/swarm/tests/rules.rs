@@ -3,6 +3,7 @@
 use super::super::peers::PeerStore;
 use super::super::{Counts, Cursor, InfoHash, PeerState, PeerStatus, Swarms, Totals};
 use super::{DONE, LEECH, SEED, Tested, peer, same_prefix, spread};
+use crate::limits::{SWARM_CHUNK, SWARM_RETURNED_A_STEP};
 
 const START: u32 = 29_000_000;
 
@@ -239,6 +240,25 @@ fn a_huge_swarm_comes_and_goes<F: Tested>() {
     assert!(swarms.store.is_settled());
 }
 
+/// Most chunks run empty when the last of their torrents leave: all at about the same time.
+fn memory_goes_back_in_bounded_steps<F: Tested>() {
+    const SLICE: usize = 1000;
+    let mut swarms = Swarms::<F>::new();
+    for n in 0..200_000 {
+        swarms.announce(START, &spread(n), &peer(1), LEECH);
+    }
+    for now in [START + 46, START + 92] {
+        let mut has_ended = false;
+        while !has_ended {
+            let before = swarms.bytes_held();
+            has_ended = swarms.expire(now, SLICE);
+            let returned = before.saturating_sub(swarms.bytes_held());
+            assert!(returned <= SLICE * SWARM_RETURNED_A_STEP + 2 * SWARM_CHUNK, "{returned} bytes");
+        }
+    }
+    assert!(swarms.bytes_held() < 2 * SWARM_CHUNK + 100_000, "{} bytes are left", swarms.bytes_held());
+}
+
 macro_rules! for_all_families {
     ($($rule:ident)*) => { $(
         mod $rule {
@@ -267,4 +287,5 @@ for_all_families! {
     restored_torrents_are_as_they_were
     a_multitude_comes_and_goes
     a_huge_swarm_comes_and_goes
+    memory_goes_back_in_bounded_steps
 }
