@@ -62,7 +62,7 @@ pub const WALK_SLICE: usize = 1000;
 pub const STATE_LINE_MAX: u64 = 1024;
 
 /// Bytes that the state leaves to everything else (answers, connections, lists, threads) where memory has a limit. At most half of the
-/// memory is left.
+/// memory is left. Of what is left, half is for long answers and a quarter for connections.
 pub const MEMORY_BESIDE: u64 = 128 << 20;
 
 /// Bytes held in reserve. They are freed when the system refuses memory to the state, so that everything else finds some.
@@ -116,8 +116,8 @@ pub const LINGER_TIMEOUT: Duration = Duration::from_secs(5);
 /// as there are descriptors. Most requests are answered without a wait and do not count.
 pub const CONNECTIONS_MAX: usize = 32_768;
 
-/// Bytes that all waiting connections may hold together: unfinished requests, short answers that are not taken yet, and
-/// [`CONNECTION_BYTES`] for each.
+/// Bytes that all waiting connections may hold together where memory has no limit: unfinished requests, short answers that are not
+/// taken yet, and [`CONNECTION_BYTES`] for each.
 pub const CONNECTION_BYTES_MAX: usize = 32 << 20;
 
 /// Bytes that a waiting connection takes in the tables.
@@ -247,15 +247,19 @@ pub const WOODPECKER_HALVING: Duration = Duration::from_secs(120);
 
 // ---- long answers -----------------------------------------------------------------------------------------------
 
-/// Bytes up to which an answer is built whole, so that its head can have its length. A longer one is streamed.
-pub const ANSWER_WHOLE_MAX: usize = 16 << 20;
-
-/// Bytes of all long answers together, from their first slice until the client has them. A request for which there is no room waits.
+/// Bytes of all long answers together, from their first slice until the client has them, where memory has no limit. A request for which
+/// there is no room waits.
 pub const ANSWERS_BUDGET: usize = 64 << 20;
 
-/// Bytes that the answers to one address may have of these. The other half has room for an answer that is built whole, whatever the
+/// The same at least, whatever the limit: room for a few answers that are streamed.
+pub const ANSWERS_BUDGET_MIN: usize = 4 << 20;
+
+/// An answer of up to this part of the budget (16 MiB) is built whole, so that its head can have its length. A longer one is streamed.
+pub const ANSWER_WHOLE_PART: usize = 4;
+
+/// The answers to one address may have this part of the budget. The other half has room for an answer that is built whole, whatever the
 /// address does.
-pub const ANSWERS_SHARE: usize = ANSWERS_BUDGET / 2;
+pub const ANSWERS_SHARE_PART: usize = 2;
 
 /// How long a client may receive nothing of its answer while others wait for room.
 pub const ANSWER_STALL: Duration = Duration::from_secs(60);
@@ -266,11 +270,11 @@ pub const ANSWER_PIECE: usize = 64 << 10;
 /// Bytes that one slice of a page has at most; it has some 13 kilobytes.
 pub const ANSWER_SLICE_MAX: usize = 16 << 10;
 
-/// Bytes up to which an answer is small. The budget always has room for some of these.
-pub const ANSWER_SMALL: usize = 1 << 20;
+/// This part of the budget (8 MiB) is kept for small answers.
+pub const ANSWERS_KEPT_PART: usize = 8;
 
-/// Bytes of the budget that are kept for small answers.
-pub const ANSWERS_KEPT: usize = 8 << 20;
+/// Answers of up to this part of the budget (1 MiB) are small.
+pub const ANSWER_SMALL_PART: usize = 64;
 
 /// Bytes of a streamed answer that are built ahead of the receiver.
 pub const ANSWER_WINDOW: usize = 512 << 10;

@@ -4,7 +4,7 @@ use opentracker::access::Loader;
 use opentracker::features::{ACCESS_LIST, SYSLOGS, Served};
 use opentracker::limits::MEMORY_RESERVE;
 use opentracker::server::Server;
-use opentracker::start::{Exit, Start, last_line, memory_ceiling, print_error, restore, version};
+use opentracker::start::{Exit, MemoryShares, Start, last_line, print_error, restore, version};
 use opentracker::sys::clock::Clock;
 use opentracker::sys::failure::Failure;
 use opentracker::sys::headroom::headroom;
@@ -58,7 +58,10 @@ fn run() -> Result<Signal, Exit> {
         loader.load_first(tracker.access_list());
     }
     let access_list = tracker.access_list().bytes();
-    tracker.set_memory_ceiling(memory_ceiling(start.max_memory, headroom, access_list));
+    let shares = MemoryShares::new(start.max_memory, headroom, access_list);
+    tracker.set_memory_ceiling(shares.state);
+    let connections = &mut start.sockets.connections;
+    (connections.answer_bytes, connections.waiting_bytes) = (shares.answers, shares.connections);
     tracker.set_memory_reserve(MEMORY_RESERVE);
     if let Some(file) = &start.state_file {
         let up = clock.now();

@@ -9,8 +9,11 @@ use crate::cluster;
 use crate::config::cli::{self, Cli};
 use crate::config::{Directive, Permissions, TRACKER_PORT, Transport, file};
 use crate::features::{SWITCHES, V6};
-use crate::limits::{BLESSINGS_MAX, COALESCE_RATE, CONNECTIONS_MAX, MEMORY_BESIDE, UDP_RECEIVE_BUFFER};
-use crate::server::Sockets;
+use crate::limits::{
+    ANSWERS_BUDGET, ANSWERS_BUDGET_MIN, BLESSINGS_MAX, COALESCE_RATE, CONNECTION_BYTES_MAX, CONNECTIONS_MAX,
+    MEMORY_BESIDE, UDP_RECEIVE_BUFFER,
+};
+use crate::server::{Bounds, Sockets};
 use crate::swarm::Families;
 use crate::sys::failure::Failure;
 use crate::sys::file::open_regular;
@@ -87,12 +90,31 @@ pub fn print_error(message: &[u8]) {
     let _ = io::stderr().write_all(message);
 }
 
-/// How many bytes the state may hold: what the operator named, and no more than the system has left for the process beside what everything
-/// else needs. An access list is in memory twice while it is loaded again.
-pub fn memory_ceiling(named: Option<u64>, headroom: Option<u64>, access_list: usize) -> usize {
-    let left = headroom.map(|bytes| bytes.saturating_sub(2 * access_list as u64));
-    let left = left.map(|bytes| bytes - MEMORY_BESIDE.min(bytes / 2));
-    named.into_iter().chain(left).min().and_then(|bytes| bytes.try_into().ok()).unwrap_or(usize::MAX)
+/// Who may hold how many bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryShares {
+    /// The state.
+    pub state: usize,
+    /// Long answers together.
+    pub answers: usize,
+    /// Waiting connections together.
+    pub connections: usize,
+}
+
+impl MemoryShares {
+    /// Shares out what the system has left for the process, if that has a limit. The state has what everything else does not need, and no
+    /// more than the operator named. An access list is in memory twice while it is loaded again.
+    pub fn new(named: Option<u64>, headroom: Option<u64>, access_list: usize) -> Self {
+        let left = headroom.map(|bytes| bytes.saturating_sub(2 * access_list as u64));
+        let beside = left.map_or(MEMORY_BESIDE, |bytes| MEMORY_BESIDE.min(bytes / 2));
+        let state = named.into_iter().chain(left.map(|bytes| bytes - beside)).min();
+        let of_beside = |part: u64| usize::try_from(beside / part).unwrap_or(usize::MAX);
+        MemoryShares {
+            state: state.and_then(|bytes| bytes.try_into().ok()).unwrap_or(usize::MAX),
+            answers: of_beside(2).clamp(ANSWERS_BUDGET_MIN, ANSWERS_BUDGET),
+            connections: of_beside(4).min(CONNECTION_BYTES_MAX),
+        }
+    }
 }
 
 /// Restores the torrents of the state file, and warns of what is lost.
@@ -116,8 +138,9 @@ impl Start {
     pub fn from_command_line(words: impl IntoIterator<Item = OsString>) -> Result<Start, Exit> {
         let mut words = words.into_iter();
         let name = words.next().unwrap_or_else(|| "opentracker".into());
+        let connections = Bounds { waiting: CONNECTIONS_MAX, ..Bounds::default() };
         let mut start = Start {
-            sockets: Sockets { max_connections: CONNECTIONS_MAX, coalesce_rate: COALESCE_RATE, ..Sockets::default() },
+            sockets: Sockets { connections, coalesce_rate: COALESCE_RATE, ..Sockets::default() },
             redirect_url: None,
             stats_path: b"stats".to_vec(),
             state_file: None,
@@ -183,7 +206,7 @@ impl Start {
             Directive::StatsPath(path) => self.stats_path = path,
             Directive::UdpWorkers(workers) => self.udp_workers = workers,
             Directive::CoalesceRate(rate) => self.sockets.coalesce_rate = rate,
-            Directive::MaxConnections(most) => self.sockets.max_connections = most as usize,
+            Directive::MaxConnections(most) => self.sockets.connections.waiting = most as usize,
             // handled by the caller; config files have none of these
             Directive::Include(_) | Directive::Help | Directive::Version => {}
         }
@@ -233,14 +256,33 @@ mod tests {
     #[test]
     fn the_state_leaves_room_for_everything_else() {
         const M: u64 = 1 << 20;
-        let ceiling =
-            |named: Option<u64>, headroom: Option<u64>, list| memory_ceiling(named, headroom, list) as u64 / M;
-        assert_eq!(memory_ceiling(None, None, 1), usize::MAX);
+        let ceiling = |named, headroom, list| MemoryShares::new(named, headroom, list).state as u64 / M;
+        assert_eq!(MemoryShares::new(None, None, 1).state, usize::MAX);
         assert_eq!(ceiling(Some(5 * M), None, 0), 5);
         assert_eq!(ceiling(None, Some(1024 * M), 0), 1024 - 128);
         assert_eq!(ceiling(None, Some(1024 * M), 100 << 20), 1024 - 200 - 128);
         assert_eq!(ceiling(None, Some(20 * M), 0), 10);
         assert_eq!(ceiling(None, Some(20 * M), 100 << 20), 0);
         assert_eq!((ceiling(Some(5 * M), Some(20 * M), 0), ceiling(Some(50 * M), Some(20 * M), 0)), (5, 10));
+    }
+
+    #[test]
+    fn what_answers_and_connections_may_take_shrinks_with_the_memory() {
+        const M: u64 = 1 << 20;
+        for (headroom, answers, connections) in [
+            (None, 64, 32),
+            (Some(1024), 64, 32),
+            (Some(128), 32, 16),
+            (Some(32), 8, 4),
+            (Some(8), 4, 1),
+            (Some(0), 4, 0),
+        ] {
+            let shares = MemoryShares::new(None, headroom.map(|bytes| bytes * M), 0);
+            assert_eq!(
+                (shares.answers as u64 / M, shares.connections as u64 / M),
+                (answers, connections),
+                "{headroom:?}"
+            );
+        }
     }
 }

@@ -22,6 +22,7 @@ use crate::sys::syslog::SystemLog;
 use crate::tracker::{Now, Tracker};
 use coalesce::Coalescing;
 use completions::Completions;
+pub use http::Bounds;
 use http::{Http, Name};
 use shortage::Shortage;
 use std::io;
@@ -78,8 +79,8 @@ impl Token {
 pub struct Sockets {
     /// Those that take HTTP connections,
     pub listeners: Vec<OwnedFd>,
-    /// and how many of these may wait at a time.
-    pub max_connections: usize,
+    /// and what these may take.
+    pub connections: Bounds,
     /// Those of the UDP protocol, and how many workers receive and send for each; without any the loop does.
     pub udp: Vec<(OwnedFd, u32)>,
     /// Requests a second from which on they coalesce; 0: they never do.
@@ -144,7 +145,7 @@ impl<F: Families> Server<F> {
         if let Some(loader) = &loader {
             watch(&mut poller, loader.waker(), Token::Loader)?;
         }
-        let http = Http::new(sockets.listeners, sockets.max_connections, &mut poller)?;
+        let http = Http::new(sockets.listeners, sockets.connections, &mut poller)?;
         let udp = udp::Service::new::<F>(clock.clone(), sockets.udp, sockets.coalesce_rate, &mut poller)?;
         if let Some(cluster) = &sockets.cluster {
             watch(&mut poller, cluster.receiver(), Token::Cluster)?;

@@ -215,6 +215,32 @@ fn little_memory_is_enough() {
 }
 
 #[test]
+fn many_full_scrapes_at_once_fit_in_little_memory() {
+    const TORRENTS: u64 = 60_000;
+    let build = Build::under_test();
+    if !any_torrent_or_skip() || !build.has("fullscrape") {
+        return;
+    }
+    if build.has("modest-fullscrapes") || build.has("compression-gzip-always") {
+        return harness::for_another_build("wants full scrapes of one address at once, as text");
+    }
+    for (limit, _) in LIMITS {
+        let wrap = ["prlimit".to_owned(), format!("{limit}={}", 32 << 20)];
+        let tracker = Starter::new().wrap(wrap).start();
+        pour(&mut tracker.udp(), 0..TORRENTS);
+        let mut clients: Vec<_> = (0..20).map(|_| tracker.connect()).collect();
+        clients.iter_mut().for_each(|client| client.send(&harness::http::get_request("/scrape")));
+        // the state goes on taking what it can get while all these are made
+        pour(&mut tracker.udp(), TORRENTS..5 * TORRENTS);
+        for client in &mut clients {
+            let reply = client.read_all(SOON);
+            assert_eq!(reply.code(), 200, "{limit}");
+            assert!(reply.body().ends_with(b"eee"), "{limit}: cut short after {} bytes", reply.body().len());
+        }
+    }
+}
+
+#[test]
 fn an_idle_tracker_takes_few_addresses() {
     let tracker = Starter::new().start();
     let kilobytes = proc::memory(tracker.pid(), "VmSize") >> 10;

@@ -11,9 +11,7 @@ pub(super) use connections::Name;
 
 use super::faults::Faults;
 use super::{Context, Served, Token, watch};
-use crate::limits::{
-    ACCEPT_PAUSE, ACCEPTS_A_TURN, ANSWERS_TURN, CLOSES_A_TURN, CONNECTION_BYTES_MAX, MINUTE, REQUEST_MAX,
-};
+use crate::limits::{ACCEPT_PAUSE, ACCEPTS_A_TURN, ANSWERS_TURN, CLOSES_A_TURN, MINUTE, REQUEST_MAX};
 use crate::swarm::Families;
 use crate::sys::clock::Clock;
 use crate::sys::failure::Failure;
@@ -34,6 +32,17 @@ use std::time::Duration;
 /// Reads of what a client sent after its request, before its connection is closed.
 const READS_AT_THE_END: usize = 8;
 
+/// What all connections together may take.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Bounds {
+    /// Connections that may wait at a time.
+    pub waiting: usize,
+    /// Bytes that these may hold: unfinished requests and short answers.
+    pub waiting_bytes: usize,
+    /// Bytes that long answers may have.
+    pub answer_bytes: usize,
+}
+
 /// All of HTTP: listening sockets, waiting connections, long answers.
 pub(super) struct Http<F: Families> {
     listeners: Vec<OwnedFd>,
@@ -48,22 +57,22 @@ pub(super) struct Http<F: Families> {
 }
 
 impl<F: Families> Http<F> {
-    /// Serves connections to these sockets, at most so many at a time, and has the poller watch the sockets.
+    /// Serves connections to these sockets within bounds, and has the poller watch the sockets.
     ///
     /// # Errors
     /// The system has no thread to give, or does not take all sockets into the poller.
-    pub(super) fn new(listeners: Vec<OwnedFd>, most: usize, poller: &mut Poller) -> Result<Self, Failure> {
+    pub(super) fn new(listeners: Vec<OwnedFd>, bounds: Bounds, poller: &mut Poller) -> Result<Self, Failure> {
         for (index, listener) in listeners.iter().enumerate() {
             watch(poller, listener.as_fd(), Token::Listener(index))?;
         }
-        let answers = Answers::new().map_err(Failure::of("making a pipe"))?;
+        let answers = Answers::new(bounds.answer_bytes).map_err(Failure::of("making a pipe"))?;
         if let Some(compressor) = answers.compressor() {
             watch(poller, compressor, Token::Compressor)?;
         }
         Ok(Http {
             listeners,
             accepting: Faults::new("accept", ACCEPT_PAUSE),
-            connections: Connections::new(most, CONNECTION_BYTES_MAX),
+            connections: Connections::new(bounds.waiting, bounds.waiting_bytes),
             answers,
             request: vec![0; REQUEST_MAX + 1],
             reply: Vec::new(),

@@ -16,7 +16,7 @@ use super::compressor::{Compressor, Job};
 use super::pieces::{Pieces, ROOM, empty_piece};
 use super::{Io, Size};
 use crate::features::gzip::Encoder;
-use crate::limits::{ANSWER_PIECE, ANSWER_SLICE_MAX, ANSWER_SMALL, ANSWER_WHOLE_MAX, ANSWER_WINDOW, GZIP_MEMORY};
+use crate::limits::{ANSWER_PIECE, ANSWER_SLICE_MAX, ANSWER_WINDOW, GZIP_MEMORY};
 use crate::server::http::connections::Name;
 use crate::wire::http::{self, Framing};
 use std::io::ErrorKind;
@@ -107,11 +107,21 @@ pub(super) struct Answer<P> {
     pieces: Pieces,
     /// Bytes of the budget that it has.
     reserved: usize,
+    sizes: Sizes,
+}
+
+/// What is done depends on these, in bytes.
+#[derive(Clone, Copy)]
+pub(super) struct Sizes {
+    /// Up to so many an answer is built whole.
+    pub(super) whole_max: usize,
+    /// Up to so many an answer is small.
+    pub(super) small_max: usize,
 }
 
 impl<P> Answer<P> {
     /// An answer of which nothing is made yet, to a receiver that can perhaps read chunks.
-    pub(super) fn new(name: Name, to: IpAddr, page: P, chunks: bool, gzip: bool) -> Self {
+    pub(super) fn new(name: Name, to: IpAddr, page: P, chunks: bool, gzip: bool, sizes: Sizes) -> Self {
         Answer {
             name,
             to,
@@ -126,6 +136,7 @@ impl<P> Answer<P> {
             spare: Vec::new(),
             pieces: Pieces::default(),
             reserved: 0,
+            sizes,
         }
     }
 
@@ -178,11 +189,11 @@ impl<P> Answer<P> {
     fn begin(&mut self, io: &mut impl Io<P>) -> Step {
         let Some(page) = &self.page else { return Step::Over };
         let Size { least, most } = io.size(page);
-        let streamed = least > ANSWER_WHOLE_MAX;
-        let ahead = if streamed { STREAMED_MAX } else { most.min(ANSWER_WHOLE_MAX + ANSWER_PIECE) };
+        let streamed = least > self.sizes.whole_max;
+        let ahead = if streamed { STREAMED_MAX } else { most.min(self.sizes.whole_max + ANSWER_PIECE) };
         let bytes = ahead + self.aside();
         if self.reserved < bytes {
-            let class = if !streamed && bytes <= ANSWER_SMALL { Class::Small } else { Class::Large };
+            let class = if !streamed && bytes <= self.sizes.small_max { Class::Small } else { Class::Large };
             return Step::Short(Need { bytes: bytes - self.reserved, class });
         }
         if streamed {
@@ -272,7 +283,7 @@ impl<P> Answer<P> {
     fn add(&mut self, piece: Vec<u8>, last: bool) {
         self.pieces.push(piece, self.phase == Phase::Streaming(Framing::Chunked));
         if self.phase == Phase::Collecting {
-            if self.pieces.length() > ANSWER_WHOLE_MAX {
+            if self.pieces.length() > self.sizes.whole_max {
                 self.stream();
             } else if last {
                 self.put_head(Framing::Length(self.pieces.length()));

@@ -3,7 +3,7 @@
 //! No address has more than a share of them. An answer for which there is no room waits: within an address in the order asked,
 //! among addresses in turn, so that an address with many waiting answers holds up none but its own.
 
-use crate::limits::{ANSWERS_BUDGET, ANSWERS_KEPT, ANSWERS_SHARE};
+use crate::limits::{ANSWER_SMALL_PART, ANSWER_WHOLE_PART, ANSWERS_KEPT_PART, ANSWERS_SHARE_PART};
 use crate::server::http::connections::Name;
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -42,6 +42,7 @@ struct Share {
 
 /// The budget; addresses are of `N` bytes.
 pub(super) struct Budget {
+    total: usize,
     free: usize,
     shares: HashMap<IpAddr, Share>,
     /// Addresses with waiting answers, in turn. Those that have their share already stand aside until they give some back.
@@ -55,15 +56,19 @@ pub(super) struct Budget {
 }
 
 impl Budget {
-    pub(super) fn new() -> Self {
-        Budget {
-            free: ANSWERS_BUDGET,
-            shares: HashMap::new(),
-            line: VecDeque::new(),
-            waiting: 0,
-            left: 0,
-            eased: false,
-        }
+    /// A budget of so many bytes.
+    pub(super) fn new(total: usize) -> Self {
+        Budget { total, free: total, shares: HashMap::new(), line: VecDeque::new(), waiting: 0, left: 0, eased: false }
+    }
+
+    /// Bytes up to which an answer is built whole.
+    pub(super) fn whole_max(&self) -> usize {
+        self.total / ANSWER_WHOLE_PART
+    }
+
+    /// Bytes up to which an answer is small.
+    pub(super) fn small_max(&self) -> usize {
+        self.total / ANSWER_SMALL_PART
     }
 
     /// Takes the bytes that an answer needs, or lets it wait for its [grant](Self::grant).
@@ -168,11 +173,11 @@ impl Budget {
 
     fn is_within_share(&self, from: &IpAddr, need: Need) -> bool {
         let taken = self.shares.get(from).map_or(0, |share| share.taken);
-        need.class == Class::More || taken + need.bytes <= ANSWERS_SHARE
+        need.class == Class::More || taken + need.bytes <= self.total / ANSWERS_SHARE_PART
     }
 
     fn take(&mut self, from: IpAddr, need: Need) -> bool {
-        let kept = if need.class == Class::Large { ANSWERS_KEPT } else { 0 };
+        let kept = if need.class == Class::Large { self.total / ANSWERS_KEPT_PART } else { 0 };
         let enough = need.bytes + kept <= self.free && self.is_within_share(&from, need);
         if enough {
             self.free -= need.bytes;
@@ -205,6 +210,8 @@ mod tests {
 
     const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 1));
     const THERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+    const TOTAL: usize = 64 << 20;
+    const KEPT: usize = TOTAL / ANSWERS_KEPT_PART;
     // one is within a share, two are beyond it
     const LARGE: Need = Need { bytes: 17 << 20, class: Class::Large };
     const SMALL: Need = Need { bytes: 1 << 20, class: Class::Small };
@@ -215,7 +222,7 @@ mod tests {
 
     #[test]
     fn an_address_has_no_more_than_its_share() {
-        let mut budget = Budget::new();
+        let mut budget = Budget::new(TOTAL);
         assert!(budget.request(name(0), HERE, LARGE));
         assert!(!budget.request(name(1), HERE, LARGE), "the second would be beyond it");
         assert!(budget.request(name(2), THERE, LARGE), "which holds up nobody else");
@@ -228,7 +235,7 @@ mod tests {
 
     #[test]
     fn addresses_have_their_turns() {
-        let mut budget = Budget::new();
+        let mut budget = Budget::new(TOTAL);
         let others: Vec<IpAddr> = (0..3).map(|n| [10, 0, 0, n].into()).collect();
         for (n, from) in others.iter().enumerate() {
             assert!(budget.request(name(n as u64), *from, LARGE));
@@ -250,32 +257,32 @@ mod tests {
 
     #[test]
     fn some_is_kept_for_small_ones() {
-        let mut budget = Budget::new();
+        let mut budget = Budget::new(TOTAL);
         let mut large = 0;
         while budget.request(name(large), [10, 0, 0, large as u8].into(), LARGE) {
             large += 1;
         }
-        assert_eq!(large as usize, (ANSWERS_BUDGET - ANSWERS_KEPT) / LARGE.bytes);
+        assert_eq!(large as usize, (TOTAL - KEPT) / LARGE.bytes);
         let mut small = 0;
         while budget.request(name(100 + small), [10, 0, 1, small as u8].into(), SMALL) {
             small += 1;
         }
-        assert!(small as usize >= ANSWERS_KEPT / SMALL.bytes, "{small}");
+        assert!(small as usize >= KEPT / SMALL.bytes, "{small}");
     }
 
     #[test]
     fn who_has_begun_comes_first() {
-        let mut budget = Budget::new();
+        let mut budget = Budget::new(TOTAL);
         for n in 0..3 {
             assert!(budget.request(name(n), [10, 0, 0, n as u8].into(), LARGE));
         }
         assert!(!budget.request(name(3), HERE, LARGE));
-        assert!(budget.request(name(0), [10, 0, 0, 0].into(), Need { bytes: ANSWERS_KEPT, class: Class::More }));
+        assert!(budget.request(name(0), [10, 0, 0, 0].into(), Need { bytes: KEPT, class: Class::More }));
     }
 
     #[test]
     fn what_is_given_back_is_forgotten() {
-        let mut budget = Budget::new();
+        let mut budget = Budget::new(TOTAL);
         for n in 0..100 {
             assert!(budget.request(name(n), [10, 0, 0, n as u8].into(), SMALL) || n > 50);
         }
@@ -287,6 +294,6 @@ mod tests {
             budget.give_back([10, 0, 0, n].into(), taken);
         }
         assert_eq!(budget.grant(|_| false), None);
-        assert_eq!((budget.shares.len(), budget.line.len(), budget.free), (0, 0, ANSWERS_BUDGET));
+        assert_eq!((budget.shares.len(), budget.line.len(), budget.free), (0, 0, TOTAL));
     }
 }

@@ -14,7 +14,7 @@ use super::connections::Name;
 use super::deadlines::Deadlines;
 use crate::features::COMPRESSION_GZIP;
 use crate::limits::{ANSWER_STALL, DISCARD_STEP};
-use answer::{Answer, Place, Step};
+use answer::{Answer, Place, Sizes, Step};
 use budget::Budget;
 use compressor::Compressor;
 use std::collections::{HashMap, VecDeque};
@@ -78,16 +78,16 @@ pub(super) struct Answers<P> {
 }
 
 impl<P> Answers<P> {
-    /// No answers yet. In builds that compress this starts a thread.
+    /// No answers yet, which may take so many bytes together. In builds that compress this starts a thread.
     ///
     /// # Errors
     /// The system has no thread or descriptor to give.
-    pub(super) fn new() -> io::Result<Self> {
+    pub(super) fn new(budget: usize) -> io::Result<Self> {
         Ok(Answers {
             answers: HashMap::new(),
             line: VecDeque::new(),
             held: Vec::new(),
-            budget: Budget::new(),
+            budget: Budget::new(budget),
             stalls: Deadlines::new([ANSWER_STALL]),
             discarded: VecDeque::new(),
             compressor: COMPRESSION_GZIP.then(Compressor::start).transpose()?,
@@ -101,7 +101,8 @@ impl<P> Answers<P> {
 
     /// Begins an answer to a connection that has none. `chunks`: it can read chunks.
     pub(super) fn begin(&mut self, name: Name, to: IpAddr, page: P, chunks: bool, gzip: bool) {
-        self.answers.insert(name.slot(), Answer::new(name, to, page, chunks, gzip));
+        let sizes = Sizes { whole_max: self.budget.whole_max(), small_max: self.budget.small_max() };
+        self.answers.insert(name.slot(), Answer::new(name, to, page, chunks, gzip, sizes));
         self.enqueue(name);
     }
 

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::limits::{
-    ANSWER_PIECE, ANSWER_SMALL, ANSWER_WHOLE_MAX, ANSWER_WINDOW, ANSWERS_BUDGET, ANSWERS_KEPT, ANSWERS_SHARE,
+    ANSWER_PIECE, ANSWER_SMALL_PART, ANSWER_WHOLE_PART, ANSWER_WINDOW, ANSWERS_BUDGET, ANSWERS_KEPT_PART,
+    ANSWERS_SHARE_PART,
 };
 use std::io::ErrorKind;
 use std::net::IpAddr;
@@ -19,8 +20,9 @@ struct Page {
 }
 
 const SHORT: Page = Page { slices: 2, known: false };
-const WHOLE: Page = Page { slices: ANSWER_WHOLE_MAX / SLICE, known: false };
-const LONG: Page = Page { slices: 2 * ANSWER_WHOLE_MAX / SLICE, known: true };
+const WHOLE_MAX: usize = ANSWERS_BUDGET / ANSWER_WHOLE_PART;
+const WHOLE: Page = Page { slices: WHOLE_MAX / SLICE, known: false };
+const LONG: Page = Page { slices: 2 * WHOLE_MAX / SLICE, known: true };
 
 /// Sockets, and what came through them.
 #[derive(Default)]
@@ -84,7 +86,7 @@ struct Play {
 
 impl Play {
     fn new() -> Play {
-        let answers = Answers::new().unwrap();
+        let answers = Answers::new(ANSWERS_BUDGET).unwrap();
         Play { answers, fake: Fake::default(), now: SECOND, over: Vec::new(), blocked: Vec::new() }
     }
 
@@ -216,7 +218,7 @@ fn one_address_holds_up_itself_alone() {
         play.begin_slow(n, 7, WHOLE, 0);
     }
     play.run();
-    assert!(ANSWERS_BUDGET - play.answers.budget.free() <= ANSWERS_SHARE);
+    assert!(ANSWERS_BUDGET - play.answers.budget.free() <= ANSWERS_BUDGET / ANSWERS_SHARE_PART);
     play.begin(100, 100, WHOLE, true);
     play.run();
     assert_eq!(play.over, [100]);
@@ -238,7 +240,7 @@ fn fill(play: &mut Play) -> u32 {
 fn a_receiver_that_takes_nothing_is_given_up_when_others_wait() {
     let mut play = Play::new();
     let last = fill(&mut play);
-    assert_eq!(last as usize, (ANSWERS_BUDGET - ANSWERS_KEPT) / (WHOLE.slices * SLICE) + 1);
+    assert_eq!(last as usize, (ANSWERS_BUDGET - ANSWERS_BUDGET / ANSWERS_KEPT_PART) / (WHOLE.slices * SLICE) + 1);
     play.begin(100, 100, SHORT, true);
     play.run();
     assert_eq!(play.over, [100], "what is small passes by those who wait");
@@ -325,4 +327,4 @@ fn compressed_pieces_come_back() {
 }
 
 // a short answer passes by those that wait
-static_assertions::const_assert!(2 * SLICE + 2 * ANSWER_PIECE <= ANSWER_SMALL);
+static_assertions::const_assert!(2 * SLICE + 2 * ANSWER_PIECE <= ANSWERS_BUDGET / ANSWER_SMALL_PART);
