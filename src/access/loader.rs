@@ -1,5 +1,5 @@
-//! Reads access lists without holding up the loop: a thread of its own opens the file, reads and sorts. The loop takes the whole list
-//! in one move and hands the old one to the thread to drop.
+//! Reads access lists without delaying the loop: a thread of its own opens the file, reads and sorts. The loop replaces the whole list
+//! at once and passes the old one to the thread to be freed.
 
 use super::{List, parse};
 use crate::limits::ACCESS_LIST_FILE_MAX;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
-/// Bytes read from a file in one go.
+/// Bytes read from a file at once.
 const BUFFER: usize = 1 << 16;
 
 /// What the thread is asked to do.
@@ -26,7 +26,7 @@ enum Request {
 /// The loop's side of the thread that loads lists. At most one request of each kind is under way.
 #[derive(Debug)]
 pub struct Loader {
-    /// Not received where the system refused the thread: then the loop loads lists itself.
+    /// Has no receiver if the system refused the thread: the loop loads lists itself then.
     requests: Sender<Request>,
     /// New lists. `None`: the one in force stays.
     loaded: Receiver<Option<List>>,
@@ -34,12 +34,12 @@ pub struct Loader {
     waker: Arc<Waker>,
     file: Option<OsString>,
     loading: bool,
-    /// Asked again while loading. The file may have changed where it had been read already.
+    /// Asked again while loading. The part of the file that has been read may have changed since.
     again: bool,
 }
 
 impl Loader {
-    /// Starts the thread, for a file named relative to the root directory. Does without where threads are refused.
+    /// Starts the thread, for a file whose path is relative to the root directory. It does without if threads are refused.
     ///
     /// # Errors
     /// There are no descriptors left.
@@ -71,7 +71,7 @@ impl Loader {
         }
     }
 
-    /// A descriptor that is readable when a list is there to be [installed](Self::install).
+    /// A descriptor that is readable when a list can be [installed](Self::install).
     pub fn waker(&self) -> BorrowedFd<'_> {
         self.waker.as_fd()
     }
@@ -122,7 +122,7 @@ impl From<io::Error> for Fault {
     }
 }
 
-/// Loads a file. If that fails, says why on stderr.
+/// Loads a file. If that fails, writes the reason to stderr.
 fn load(file: Option<&OsStr>) -> Option<List> {
     let name = file.map_or(&b"(null)"[..], OsStr::as_bytes);
     let result = file.map_or(Err(Fault::Unreadable), |file| read(file, ACCESS_LIST_FILE_MAX));

@@ -8,30 +8,30 @@ use std::os::fd::OwnedFd;
 /// What a connection waits for.
 #[derive(Debug)]
 pub enum State {
-    /// The rest of its request; this much has come.
+    /// The rest of its request. This much has been received.
     Request(Vec<u8>),
-    /// Its long answer to be made, or the receiver to take more of it.
+    /// Its long answer: to be built, or to be received by the client.
     Long {
-        /// The receiver takes no more at the moment.
+        /// The socket's send buffer is full.
         blocked: bool,
     },
-    /// The receiver, who has taken so many bytes of the answer.
+    /// The client to receive the rest of a short answer, of which so many bytes are sent.
     Sending(Vec<u8>, usize),
-    /// The same, and after the answer the connection stays; this much has come of further requests. They wait until the
-    /// answer is taken, which makes it their turn also where there is nothing left to take.
+    /// The same, and the connection stays open after the answer. This much of further requests has been received. They are answered when
+    /// the answer is sent, at once if nothing is left of it.
     Staying(Vec<u8>, usize, Vec<u8>),
-    /// The end of what the client sends, so many bytes of which were thrown away.
+    /// The client to close. So many bytes that it sent meanwhile were discarded.
     Lingering(usize),
 }
 
-/// Kinds of deadlines, in the order in which connections go where there are too many.
+/// Kinds of deadlines, in the order in which connections are closed if there are too many.
 pub(super) const REQUEST: usize = 0;
 pub(super) const LINGER: usize = 1;
 pub(super) const SHORT_ANSWER: usize = 2;
 const LONG_ANSWER: usize = 3;
 
 impl State {
-    /// What the poller is to wait for.
+    /// The events that the poller waits for.
     pub(super) fn interest(&self) -> Interest {
         match self {
             State::Request(_) | State::Lingering(_) => Interest::READ,
@@ -67,13 +67,13 @@ impl State {
 pub struct Connection {
     /// Its socket.
     pub socket: OwnedFd,
-    /// Whom it comes from.
+    /// The client's address.
     pub from: IpAddr,
     /// What it waits for.
     pub state: State,
-    /// It has just got a whole answer and stays: the time for its next request begins.
+    /// A whole answer has just been sent, and it stays open: the time for its next request begins.
     pub answered: bool,
-    /// It has sent a request after another one, without waiting for the answer.
+    /// The client has sent a request without waiting for the answer to the one before.
     pub pipelined: bool,
 }
 

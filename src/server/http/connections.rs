@@ -1,7 +1,7 @@
-//! The connections that have to wait: for the rest of a request, for an answer to be made, for the receiver to take it.
+//! The connections that have to wait: for the rest of a request, for a long answer, or for the client to receive an answer.
 //!
-//! Most connections never come here: their request is there when they are accepted, and is answered on the spot. How many there are
-//! has a bound, and so have the bytes that they hold together; beyond it the one whose request is unfinished for longest goes.
+//! Most connections never come here: their request has arrived when they are accepted, and is answered at once. The number of waiting
+//! connections is bounded, and so are the bytes that they hold together. Beyond, the one whose request is unfinished for longest is closed.
 
 use super::connection::{Connection, LINGER, REQUEST, SHORT_ANSWER};
 use super::deadlines::Deadlines;
@@ -11,7 +11,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-/// Names a connection for good: the name of one that was closed never fits another.
+/// Identifies a connection. The name of a closed connection fits no later one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Name {
     slot: u32,
@@ -22,7 +22,7 @@ impl Name {
     /// Bits of a name in a token.
     pub const BITS: u32 = 62;
 
-    /// Its place among all connections. Another one may have it later.
+    /// The slot in the table. A later connection may have the same one.
     pub fn slot(self) -> u32 {
         self.slot
     }
@@ -49,7 +49,7 @@ struct Slot {
     interest: Interest,
 }
 
-/// How long each kind of deadline is.
+/// The length of each kind of deadline.
 const LENGTHS: [Duration; 4] = {
     let mut lengths = [ANSWER_TIMEOUT; 4];
     lengths[REQUEST] = REQUEST_TIMEOUT;
@@ -57,43 +57,43 @@ const LENGTHS: [Duration; 4] = {
     lengths
 };
 
-/// All waiting connections, with what the poller and the deadlines know of them.
+/// All waiting connections, with their deadlines and the poller's interest in them.
 pub struct Connections {
     slots: Vec<Slot>,
     free: Vec<u32>,
     deadlines: Deadlines<4>,
-    /// Bytes that all hold together.
+    /// Bytes that all connections hold together.
     bytes: usize,
     most: usize,
     most_bytes: usize,
 }
 
 impl Connections {
-    /// None yet, and at most `most` at a time, which hold `most_bytes` bytes of requests and short answers.
+    /// No connections yet. There may be `most` at a time, and they may hold `most_bytes` bytes together.
     pub fn new(most: usize, most_bytes: usize) -> Self {
         let deadlines = Deadlines::new(LENGTHS);
         Connections { slots: Vec::new(), free: Vec::new(), deadlines, bytes: 0, most, most_bytes }
     }
 
-    /// The connection that has to go before one more may wait, if there is one.
+    /// The connection to close before one more may wait, if there is one.
     pub fn in_the_way(&self) -> Option<Name> {
         if self.len() < self.most { self.beyond_bytes() } else { self.first_to_go() }
     }
 
-    /// The connection that has to go because all hold too many bytes.
+    /// The connection to close because all hold too many bytes.
     pub fn beyond_bytes(&self) -> Option<Name> {
         if self.bytes <= self.most_bytes { None } else { self.first_to_go() }
     }
 
-    /// The connection that can be spared most easily: one whose request is unfinished, the oldest of those; else one that has its answer, and
-    /// so on. Long answers are never taken away.
+    /// The connection to close first: the one whose request is unfinished for longest, else the oldest that is about to close, else the
+    /// oldest with a short answer. Those with long answers are never closed for others.
     pub fn first_to_go(&self) -> Option<Name> {
         let kinds = [REQUEST, LINGER, SHORT_ANSWER];
         let slot = kinds.into_iter().find_map(|kind| self.deadlines.first(kind))?;
         self.name(slot)
     }
 
-    /// Whether one more has a place.
+    /// Whether one more may wait.
     pub fn has_room(&self) -> bool {
         self.len() < self.most
     }
@@ -108,10 +108,10 @@ impl Connections {
         Some(Name { slot, generation: self.slots.get(slot as usize)?.generation })
     }
 
-    /// Lets a connection wait. Events for it come under the token that `token` makes of its name.
+    /// Adds a connection. `token` turns its name into the token of its events.
     ///
     /// # Errors
-    /// The poller does not take it; then it is closed.
+    /// The poller refuses it. The connection is closed then.
     pub fn add(
         &mut self,
         mut connection: Connection,
@@ -143,7 +143,7 @@ impl Connections {
         self.slots.len() - self.free.len()
     }
 
-    /// Takes a connection out, if it is still there, to be [put back](Self::put_back) or [removed](Self::remove).
+    /// Takes a connection out of the table, if it is still there, to be [put back](Self::put_back) or [removed](Self::remove).
     pub fn take(&mut self, name: Name) -> Option<Connection> {
         let slot = self.slots.get_mut(name.slot as usize)?;
         let connection = slot.connection.take_if(|_| slot.generation == name.generation)?;
@@ -151,11 +151,11 @@ impl Connections {
         Some(connection)
     }
 
-    /// Puts a connection back that was taken out. Its deadline stays, unless it now waits for another kind of thing or
-    /// has got an answer.
+    /// Puts a connection back that was taken out. Its deadline stays, unless it now waits for something else or an answer has been
+    /// sent.
     ///
     /// # Errors
-    /// The poller does not take the change; then the connection comes back, to be [removed](Self::remove).
+    /// The poller refuses the change. The connection is returned, to be [removed](Self::remove).
     pub fn put_back(
         &mut self,
         name: Name,
@@ -193,12 +193,12 @@ impl Connections {
         }
     }
 
-    /// The time at which the next connection has waited too long.
+    /// The time of the next deadline.
     pub fn next_deadline(&self) -> Option<Duration> {
         self.deadlines.next()
     }
 
-    /// A connection that has waited too long.
+    /// A connection whose deadline has expired.
     pub fn overdue(&mut self, now: Duration) -> Option<Name> {
         let slot = self.deadlines.take_due(now)?;
         self.name(slot)

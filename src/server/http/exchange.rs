@@ -1,4 +1,4 @@
-//! Requests in, short answers out: what can be done for a connection at once.
+//! Reads requests and sends short answers: what can be done for a connection at once.
 
 use super::connection::{Connection, State};
 use super::requests::{Begins, Then, allows_more, look};
@@ -20,12 +20,12 @@ pub(super) enum Next<F: Families> {
     Close,
     /// It waits, for what its state says.
     Wait,
-    /// It waits for a long answer, which is made from this page.
+    /// It waits for a long answer, which is built from this page.
     Make(Box<Page<F>>),
 }
 
 impl<F: Families> Http<F> {
-    /// Does what can be done for a connection now.
+    /// Reads, answers and sends what it can without waiting.
     pub(super) fn advance(&mut self, connection: &mut Connection, context: &mut Context<'_, F>) -> Next<F> {
         match &mut connection.state {
             State::Request(_) => self.read(connection, context),
@@ -54,7 +54,7 @@ impl<F: Families> Http<F> {
         }
     }
 
-    /// Reads what there is of a request, and answers it if that is all.
+    /// Reads what there is of a request, and answers it if it is whole.
     fn read(&mut self, connection: &mut Connection, context: &mut Context<'_, F>) -> Next<F> {
         let State::Request(collected) = &mut connection.state else { return Next::Wait };
         let seen = collected.len();
@@ -67,8 +67,8 @@ impl<F: Families> Http<F> {
         }
     }
 
-    /// Answers the requests in the first `length` bytes of the buffer, in their order: none before the answer to the one before it is
-    /// taken. In the first `seen` bytes no head ends.
+    /// Answers the requests in the first `length` bytes of the buffer in their order, each after the answer before it is sent. In the first
+    /// `seen` bytes no head ends.
     fn answer(
         &mut self,
         connection: &mut Connection,
@@ -118,17 +118,17 @@ impl<F: Families> Http<F> {
                         _ => return linger(connection),
                     }
                 }
-                // more may have come than was read: closed now, the client would lose the answer
+                // more may have arrived than was read: if the connection were closed now, the client could lose the answer
                 Ok(_) if connection.pipelined || length > REQUEST_MAX => return linger(connection),
                 _ => return Next::Close,
             }
         }
-        // enough for this turn; the rest has the next one
+        // enough for this turn
         connection.state = State::Staying(Vec::new(), 0, self.rest(start, length));
         Next::Wait
     }
 
-    /// Sends as much of the reply as is taken now, perhaps nothing. `last`: nothing follows it.
+    /// Sends as much of the reply as the socket takes, perhaps nothing. `last`: nothing follows it.
     fn send_reply(&self, connection: &Connection, last: bool) -> io::Result<usize> {
         let send = if last { socket::send_last } else { socket::send };
         unless_blocked(send(connection.socket.as_fd(), &self.reply))
@@ -139,7 +139,7 @@ impl<F: Families> Http<F> {
         self.request.get(start..length).unwrap_or_default().to_vec()
     }
 
-    /// Refuses a request that is too long, and ends our side.
+    /// Refuses a request that is too long, and shuts down the sending side.
     fn refuse(&mut self, connection: &mut Connection, context: &mut Context<'_, F>) -> Next<F> {
         context.tracker.refuse_internal(&mut self.reply);
         match self.send_reply(connection, false) {
@@ -153,7 +153,7 @@ impl<F: Families> Http<F> {
     }
 }
 
-/// Keeps what has come of a request. Where there is no memory for that the connection is closed.
+/// Keeps the received part of a request. If there is no memory for that the connection is closed.
 fn keep_part<F: Families>(connection: &mut Connection, bytes: &[u8]) -> Next<F> {
     let mut part = Vec::new();
     if part.try_reserve_exact(bytes.len()).is_err() {
@@ -164,7 +164,7 @@ fn keep_part<F: Families>(connection: &mut Connection, bytes: &[u8]) -> Next<F> 
     Next::Wait
 }
 
-/// Ends our side of a connection whose client may still be sending: closed now, it would be cut off before it has read its answer.
+/// Shuts down the sending side of a connection whose client may still be sending. If it were closed now, the client could lose the answer.
 fn linger<F: Families>(connection: &mut Connection) -> Next<F> {
     connection.state = State::Lingering(0);
     wait_if(socket::shutdown_write(connection.socket.as_fd()).is_ok())
@@ -174,13 +174,13 @@ fn wait_if<F: Families>(wait: bool) -> Next<F> {
     if wait { Next::Wait } else { Next::Close }
 }
 
-/// Sends what is left of an answer, as much as is taken now. Returns whether that was all.
+/// Sends as much of the rest of an answer as the socket takes. Returns whether that was all.
 fn push_rest(socket: &OwnedFd, answer: &[u8], sent: &mut usize) -> io::Result<bool> {
     *sent += unless_blocked(socket::send(socket.as_fd(), answer.get(*sent..).unwrap_or_default()))?;
     Ok(*sent == answer.len())
 }
 
-/// No bytes, where there was no room for any.
+/// Turns `WouldBlock` into 0 bytes.
 fn unless_blocked(sent: io::Result<usize>) -> io::Result<usize> {
     match sent {
         Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),

@@ -17,7 +17,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A socket that the loop serves itself, with buffers that are as large as it needs.
+/// A socket that the loop serves itself.
 struct Socket {
     socket: Arc<OwnedFd>,
     batch: Batch,
@@ -67,7 +67,7 @@ impl Service {
         Ok(Service { sockets: own, workers })
     }
 
-    /// Answers what waits at a socket: one batch, so that the others need not wait for long. Where it cannot be received there is a pause.
+    /// Answers one batch of a socket; one, so that others need not wait for long. If receiving fails, the socket pauses.
     pub(in crate::server) fn serve<F: Families>(
         &mut self,
         index: usize,

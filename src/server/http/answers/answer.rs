@@ -1,15 +1,15 @@
-//! One long answer: made in pieces, compressed where that is wanted, and sent as its receiver takes it.
+//! One long answer: built in pieces, perhaps compressed, and sent as its receiver takes it.
 //!
 //! ```text
-//!  Waiting ---- room ----> Collecting ----- all made, so the length is known ------> Sending
+//!  Waiting ---- room ----> Collecting ----- all built, so the length is known -----> Sending
 //!     |                        |                                                        ^
-//!     |                        | more than is made whole                                | all made
+//!     |                        | more than is built whole                               | all built
 //!     |                        v                                                        |
-//!     +---- more than is made whole, for certain ----> Streaming -----------------------+
+//!     +---- more than is built whole, for certain ---> Streaming -----------------------+
 //! ```
 //!
-//! Up to a bound the whole answer is made before its head goes out, so that the head can say its length. A longer one is
-//! streamed: it is made only a little ahead of the receiver, and a last chunk, or closing, marks the end.
+//! Up to a bound the whole answer is built before its head is sent, so that the head can have the length. A longer one is streamed: it
+//! is built a little ahead of the receiver, and a last chunk, or closing the connection, marks the end.
 
 use super::budget::{Class, Need};
 use super::compressor::{Compressor, Job};
@@ -22,64 +22,64 @@ use crate::wire::http::{self, Framing};
 use std::io::ErrorKind;
 use std::net::IpAddr;
 
-/// Bytes behind which the next slice might not fit into a piece.
+/// A piece with more bytes is full: the next slice might not fit.
 const FULL: usize = ANSWER_PIECE - ANSWER_SLICE_MAX;
 
-/// Bytes that a streamed answer has made and not sent at most: the last piece may go beyond the window.
+/// The most bytes of a streamed answer that are built and not sent. The last piece may exceed the window.
 const STREAMED_MAX: usize = ANSWER_WINDOW + ANSWER_PIECE;
 
-/// Where an answer stands.
+/// The phase of an answer; see the diagram above.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// Nothing is made, for want of room.
+    /// Nothing is built yet: there is no room in the budget.
     Waiting,
-    /// It is being made, and nothing is sent before its length is known.
+    /// It is built. Nothing is sent before its length is known.
     Collecting,
-    /// The head is out, the rest follows as it is made; this marks the end.
+    /// The head is queued, the rest is sent as it is built. This marks the end.
     Streaming(Framing),
-    /// All of it is made.
+    /// All of it is built.
     Sending,
 }
 
-/// What it goes on with, after a step.
+/// When the next step is possible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// It can go on at once.
+    /// At once.
     Again,
-    /// It goes on when the receiver takes more, or a piece comes back from the compressor.
+    /// When the receiver takes more, or the compressor returns a piece.
     Wait,
-    /// It has just found that the receiver takes no more.
+    /// When the receiver takes more: the send buffer is full since this step.
     Blocked,
-    /// It goes on when the compressor has room for a piece.
+    /// When the compressor has room for a piece.
     CompressorFull,
-    /// It goes on when it is granted so many more bytes.
+    /// When the budget grants so many more bytes.
     Short(Need),
-    /// The receiver has everything, or has closed the connection.
+    /// Never: the receiver has everything, or has closed the connection.
     Over,
 }
 
 /// Where an answer waits for its next step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// In no line: its receiver takes more, or a piece comes back, before it can go on.
+    /// In no queue: it waits for its receiver or for the compressor.
     None,
-    /// Among those that can go on.
+    /// Among those whose next step is possible.
     InLine,
     /// Among those that wait for room in the budget.
     ForRoom,
-    /// Among those that wait for room at the compressor.
+    /// Among those that wait for the compressor to have room.
     ForCompressor,
 }
 
-/// Where the compression of an answer stands.
+/// The state of an answer's compression.
 enum Gzip {
-    /// It has not begun, or is done, or there is none.
+    /// Not begun, or complete, or the answer is not compressed.
     Idle,
     /// The encoder is here.
     Ready(Box<Encoder>),
-    /// It is with the compressor, with a piece.
+    /// The compressor has the encoder and a piece.
     Away,
-    /// It is with the compressor, with the last piece.
+    /// The compressor has the encoder and the last piece.
     Ending,
 }
 
@@ -87,25 +87,25 @@ enum Gzip {
 pub(super) struct Answer<P> {
     /// The connection that it goes to.
     pub(super) name: Name,
-    /// Where to.
+    /// The client's address.
     pub(super) to: IpAddr,
     /// Where it waits for its next step.
     pub(super) place: Place,
-    /// The receiver takes no more at the moment.
+    /// The socket's send buffer is full.
     blocked: bool,
     phase: Phase,
-    /// What is left to be made; none when all is.
+    /// What is left to build; `None` when all is built.
     page: Option<P>,
-    /// The receiver can read chunks.
+    /// The client understands chunks.
     chunks: bool,
     gzip: bool,
     encoder: Gzip,
-    /// The piece in the making, with room before it.
+    /// The piece that is being filled, with room before it.
     filling: Vec<u8>,
-    /// To be filled next.
+    /// An empty buffer for the next piece.
     spare: Vec<u8>,
     pieces: Pieces,
-    /// Bytes of the budget that it has.
+    /// Bytes of the budget that it holds.
     reserved: usize,
     sizes: Sizes,
 }
@@ -140,12 +140,12 @@ impl<P> Answer<P> {
         }
     }
 
-    /// Whether its end is missing and the receiver cannot see that: the head says no length, and there is no last chunk.
+    /// Whether it is incomplete and the receiver cannot see that, because there is neither a length nor a last chunk.
     pub(super) fn is_cut_short(&self) -> bool {
         self.phase == Phase::Streaming(Framing::Close)
     }
 
-    /// Takes note that the receiver takes more. Returns whether it had not.
+    /// The receiver takes more. Returns whether it did not before.
     pub(super) fn unblock(&mut self) -> bool {
         std::mem::take(&mut self.blocked)
     }
@@ -155,7 +155,7 @@ impl<P> Answer<P> {
         self.reserved += bytes;
     }
 
-    /// Bytes of the budget that it needs no more; all when it is over.
+    /// Releases the bytes of the budget that it no longer needs, and returns how many.
     pub(super) fn spare(&mut self) -> usize {
         let needed = match self.phase {
             Phase::Waiting | Phase::Collecting => self.reserved,
@@ -167,12 +167,12 @@ impl<P> Answer<P> {
         spare
     }
 
-    /// Bytes that making it takes beside finished pieces.
+    /// Bytes that building it takes besides finished pieces.
     fn aside(&self) -> usize {
         2 * ANSWER_PIECE + if self.gzip { GZIP_MEMORY } else { 0 }
     }
 
-    /// Does a small part of what is left to do.
+    /// Does a small part of the work that is left.
     pub(super) fn step(&mut self, io: &mut impl Io<P>, compressor: Option<&Compressor>) -> Step {
         match self.phase {
             Phase::Waiting => self.begin(io),
@@ -185,7 +185,7 @@ impl<P> Answer<P> {
         }
     }
 
-    /// Begins it, where it has been granted what it needs for that.
+    /// Begins to build it, if the budget has granted what it needs.
     fn begin(&mut self, io: &mut impl Io<P>) -> Step {
         let Some(page) = &self.page else { return Step::Over };
         let Size { least, most } = io.size(page);
@@ -204,7 +204,7 @@ impl<P> Answer<P> {
         Step::Again
     }
 
-    /// Makes a slice, or is done with a piece.
+    /// Builds a slice, or finishes a full piece.
     fn make(&mut self, io: &mut impl Io<P>, compressor: Option<&Compressor>) -> Step {
         let aside = self.aside();
         let is_full = self.filling.len() >= FULL;
@@ -229,7 +229,7 @@ impl<P> Answer<P> {
         Step::Again
     }
 
-    /// What is to be done with a piece that is full, or the last.
+    /// Compresses or queues a piece that is full, or the last one.
     fn finish_piece(&mut self, compressor: Option<&Compressor>) -> Step {
         let last = self.page.is_none();
         if !self.gzip {
@@ -246,7 +246,7 @@ impl<P> Answer<P> {
             Gzip::Idle => Box::new(Encoder::new(empty_piece(ANSWER_PIECE))),
         };
         let piece = std::mem::take(&mut self.filling);
-        // such a page is made only where there is a thread for it
+        // only builds with a compressor compress pages
         let Some(compressor) = compressor else { return Step::Over };
         match compressor.hand_over(Job { whose: self.name.to_bits(), encoder, piece, from: ROOM, last }) {
             Ok(()) => {
@@ -261,7 +261,7 @@ impl<P> Answer<P> {
         }
     }
 
-    /// Takes back what the compressor is done with.
+    /// Takes an encoder and a piece back from the compressor.
     pub(super) fn take_back(&mut self, job: Job) {
         let Job { mut encoder, piece, last, .. } = job;
         self.spare = piece;
@@ -279,7 +279,7 @@ impl<P> Answer<P> {
         self.encoder = Gzip::Ready(encoder);
     }
 
-    /// Adds a finished piece. It may decide what the head says.
+    /// Queues a finished piece. If nothing was sent yet, it may decide how the end is marked.
     fn add(&mut self, piece: Vec<u8>, last: bool) {
         self.pieces.push(piece, self.phase == Phase::Streaming(Framing::Chunked));
         if self.phase == Phase::Collecting {
@@ -297,7 +297,7 @@ impl<P> Answer<P> {
         }
     }
 
-    /// Lets the head out before the length is known.
+    /// Begins to send before the length is known.
     fn stream(&mut self) {
         let framing = if self.chunks { Framing::Chunked } else { Framing::Close };
         self.put_head(framing);
@@ -314,7 +314,7 @@ impl<P> Answer<P> {
         !self.blocked && !self.pieces.is_empty()
     }
 
-    /// Sends what the receiver takes of the first piece.
+    /// Sends as much of the first piece as the receiver takes.
     fn send(&mut self, io: &mut impl Io<P>) -> Step {
         let bytes = self.pieces.first();
         let sent = if bytes.is_empty() { Ok(0) } else { io.send(self.name, bytes) };
@@ -331,13 +331,13 @@ impl<P> Answer<P> {
         }
     }
 
-    /// Frees some of what an answer that is given up has left. True when nothing is left.
+    /// Frees some of the memory of a cancelled answer. True when nothing is left.
     pub(super) fn discard(&mut self, pieces: usize, io: &mut impl Io<P>) -> bool {
         let page = self.page.as_mut().is_none_or(|page| io.discard(page));
         self.pieces.discard(pieces) && page
     }
 
-    /// Bytes of the budget that one that is given up leaves.
+    /// Bytes of the budget that it holds.
     pub(super) fn reserved(&self) -> usize {
         self.reserved
     }

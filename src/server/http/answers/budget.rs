@@ -1,7 +1,7 @@
-//! The bytes that all long answers may take together, shared out fairly.
+//! The bytes that all long answers may take together, divided fairly.
 //!
-//! No address has more than a share of them. An answer for which there is no room waits: within an address in the order asked,
-//! among addresses in turn, so that an address with many waiting answers holds up none but its own.
+//! No address has more than a share of them. An answer for which there is no room waits. The answers of an address are served in the order
+//! of their requests, the addresses in turn, so that an address with many waiting answers delays only its own.
 
 use crate::limits::{ANSWER_SMALL_PART, ANSWER_WHOLE_PART, ANSWERS_KEPT_PART, ANSWERS_SHARE_PART};
 use crate::server::http::connections::Name;
@@ -20,38 +20,39 @@ pub(super) struct Need {
 /// What bytes are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
-    /// A large answer: it waits until those before it have what they need.
+    /// A large answer: it waits for those before it.
     Large,
-    /// A small one: it passes by larger ones that wait, and has a part of the budget to itself.
+    /// A small one: it does not wait for larger ones, and a part of the budget is reserved for these.
     Small,
-    /// More for an answer that has begun. Others may be waiting for what it has, so it comes first, whatever its address has.
+    /// More for an answer that has begun. Others may be waiting for the bytes that it holds, so it comes first, whatever the share of its
+    /// address.
     More,
 }
 
-/// Cancelled answers that may stand among those that wait, beside as many as wait.
+/// Cancelled answers that may remain in the queues, in addition to as many as there are waiting ones.
 const LEFT_MAX: usize = 64;
 
-/// What one address has, and which of its answers wait.
+/// The bytes that one address holds, and its waiting answers.
 #[derive(Default)]
 struct Share {
     taken: usize,
     waiting: VecDeque<(Name, Need)>,
-    /// It is among those whose turn comes.
+    /// It is in the queue of addresses.
     in_line: bool,
 }
 
-/// The budget; addresses are of `N` bytes.
+/// The budget.
 pub(super) struct Budget {
     total: usize,
     free: usize,
     shares: HashMap<IpAddr, Share>,
-    /// Addresses with waiting answers, in turn. Those that have their share already stand aside until they give some back.
+    /// The queue of addresses with waiting answers. Addresses that hold their whole share are not in it until they return some.
     line: VecDeque<IpAddr>,
     /// How many answers wait,
     waiting: usize,
     /// and how many were cancelled that stand among them.
     left: usize,
-    /// Bytes came back since nothing more could be granted.
+    /// Bytes were returned since the last time that nothing could be granted.
     eased: bool,
 }
 
@@ -126,7 +127,7 @@ impl Budget {
         None
     }
 
-    /// Gives back bytes that an answer to this address had.
+    /// Returns bytes that an answer to this address held.
     pub(super) fn give_back(&mut self, from: IpAddr, bytes: usize) {
         if bytes == 0 {
             return;

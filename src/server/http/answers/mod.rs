@@ -1,7 +1,7 @@
-//! The long answers of all connections: how each is made and sent, whose turn it is, and how much memory they take together.
+//! The long answers of all connections: building and sending them in turn, within a bound of memory.
 //!
-//! [`Answers`] owns all there is to a long answer: its connection only knows that it has one. Sockets and the tracker are
-//! reached through [`Io`].
+//! [`Answers`] owns the whole state of a long answer; its connection only knows that it has one. Sockets and the tracker are reached
+//! through [`Io`].
 
 mod answer;
 mod budget;
