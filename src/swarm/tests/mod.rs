@@ -10,7 +10,9 @@ mod rules;
 #[cfg(test)]
 mod walks;
 
-use super::{Chosen, DualEndpoint, Endpoint, Families, InfoHash, PeerState, Wanted};
+#[cfg(test)]
+use super::Wanted;
+use super::{Chosen, DualEndpoint, Endpoint, Families, InfoHash, PeerState};
 
 #[cfg(test)]
 const LEECH: PeerState = PeerState { seeding: false, completed: false };
