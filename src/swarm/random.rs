@@ -29,11 +29,11 @@ impl Random {
     /// A number below `n`, every one equally likely (0 if `n` is 0).
     pub fn below(&mut self, n: u64) -> u64 {
         // The high word of a product is the number; the few low words that would favour some are drawn again.
-        let mut product = u128::from(self.next_u64()) * u128::from(n);
+        let mut product = u128::from(self.next_u64()).wrapping_mul(n.into());
         if (product as u64) < n {
             let unfair = n.wrapping_neg() % n.max(1);
             while (product as u64) < unfair {
-                product = u128::from(self.next_u64()) * u128::from(n);
+                product = u128::from(self.next_u64()).wrapping_mul(n.into());
             }
         }
         (product >> 64) as u64

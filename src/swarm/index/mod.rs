@@ -102,7 +102,8 @@ impl Tree {
     #[inline]
     pub(super) fn page_at(&self, number: usize) -> (&Page, bool) {
         let pages = &self.branches[number / BRANCH_MAX].pages;
-        let (leaf, last) = (number % BRANCH_MAX, pages.len() - 1);
+        // a branch has a page at least; the choice of peers comes by here too often to ask
+        let (leaf, last) = (number % BRANCH_MAX, pages.len().wrapping_sub(1));
         (&pages[leaf.min(last)], leaf <= last)
     }
 

@@ -48,10 +48,11 @@ impl<'a> Reply<'a> {
         // No processor foresees who is seeding, so there is no branch on it: all bits of the mask are set for a seeder.
         let size = Endpoint::<N>::SIZE;
         let mask = usize::from(peer.seeding()).wrapping_neg();
-        self.back -= size & mask;
+        // what is wrong here is found below, where the bytes are taken
+        self.back = self.back.wrapping_sub(size & mask);
         let at = self.front ^ ((self.front ^ self.back) & mask);
-        self.front += size & !mask;
-        peer.endpoint.write(&mut self.out[at..at + size]);
+        self.front = self.front.wrapping_add(size & !mask);
+        peer.endpoint.write(&mut self.out[at..at.wrapping_add(size)]);
     }
 }
 
