@@ -1,4 +1,4 @@
-//! The counters behind the statistics.
+//! The counters for the statistics.
 
 use crate::limits::{NUMWANT_MAX, PEER_TIMEOUT_MINUTES};
 use crate::wire::http::Refusal;

@@ -128,7 +128,7 @@ impl<const N: usize> Tables<N> {
     }
 }
 
-/// The page of the busiest networks of the families that there are peers of, while it is made.
+/// The page of the busiest networks of the families that there are peers of, while it is built.
 #[derive(Debug)]
 pub struct Networks {
     v4: Option<Tables<4>>,

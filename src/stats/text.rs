@@ -1,4 +1,4 @@
-//! The pages that are made of counters alone. Programs parse them, so every byte is the original's.
+//! The pages that are built from counters alone. Programs parse them, so every byte is the original's.
 
 use super::counters::Counters;
 use std::io::Write;

@@ -111,7 +111,7 @@ pub struct Woodpeckers {
     v6: Option<Table<16>>,
 }
 
-/// The page of the busiest networks, while it is made.
+/// The page of the busiest networks, while it is built.
 #[derive(Debug, Default)]
 pub struct WoodpeckerPage {
     v4: Busiest<4>,

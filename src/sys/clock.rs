@@ -1,8 +1,8 @@
 //! The time. Nothing else in the tracker reads a clock.
 //!
-//! There are two clocks. The steady one only goes forward, and goes on while the machine sleeps: ages and deadlines are
-//! reckoned on it. The wall clock has the time that people read, and may be set at any time: a router that starts in 1970 learns the date later.
-//! Both are read through the C library, so that whoever replaces that one's clocks is believed.
+//! There are two clocks. The steady one only goes forward, and goes on while the machine sleeps: ages and deadlines use
+//! it. The wall clock has the time that people read, and may be set at any time: a router that starts in 1970 learns the date later.
+//! Both are read through the C library, so that programs that replace its clocks (faketime) have an effect.
 //!
 //! Debug builds let an integration test move the time of a running tracker: the environment variable
 //! `OPENTRACKER_TEST_CLOCK` names a file whose first 8 bytes are an offset in seconds (signed, little-endian) of both clocks,
@@ -14,8 +14,8 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Where the steady clock begins at least. Minutes on it can then be told from those of a day before, also where the wall clock
-/// begins in 1970.
+/// The earliest time that the steady clock begins with. Minutes of a day before are then still positive, also where the wall clock begins
+/// in 1970.
 const BEGINNING: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// A minute: the steady clock and the wall clock begin one together, until the latter is set.
@@ -73,7 +73,7 @@ impl Clock {
     }
 
     /// Seconds on the steady clock at a time since the start. They are those since 1970 where the wall clock was right at
-    /// the start and nobody has set it since.
+    /// the start and has not been set since.
     pub fn steady_seconds(&self, now: Duration) -> u64 {
         self.beginning.saturating_add(now).as_secs()
     }

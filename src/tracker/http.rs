@@ -1,4 +1,4 @@
-//! HTTP requests: which rule a path leads to, and the replies that are made at once.
+//! HTTP requests: the rule for each path, and the replies that are written at once.
 
 use super::announce::{Origin, Outcome};
 use super::pages::Page;
@@ -17,7 +17,7 @@ use std::net::IpAddr;
 pub enum Answer<F: Families> {
     /// The whole reply has been written, in this version. A connection can stay open after a reply of 1.1; others close it.
     Whole(Version),
-    /// The reply is a page that is made in slices.
+    /// The reply is a page that is built in slices.
     InSlices(Box<Page<F>>),
 }
 
@@ -25,7 +25,7 @@ pub enum Answer<F: Families> {
 pub(super) enum Content<F: Families> {
     /// The body that has been written.
     Body(Version),
-    /// A body that is made in slices.
+    /// A body that is built in slices.
     Slices(Page<F>),
     /// A redirection, for the empty path.
     Redirect,
@@ -35,7 +35,7 @@ pub(super) type Answered<F> = Result<Content<F>, Refusal>;
 
 impl<F: Families> Tracker<F> {
     /// Answers one request. `request` starts at its first byte and reaches to the end of its head at least; it is decoded in place. The
-    /// reply is appended to `out`, unless it is made in slices.
+    /// reply is appended to `out`, unless it is built in slices.
     pub fn handle_http(&mut self, now: Now, from: IpAddr, request: &mut [u8], out: &mut Vec<u8>) -> Answer<F> {
         self.body.clear();
         if features::FULLLOG_NETWORKS {

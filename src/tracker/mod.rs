@@ -2,8 +2,8 @@
 //!
 //! The tracker owns the swarms, the counters and everything else that requests can change. It does no I/O and reads no clock: a
 //! request comes in as bytes with the time and the sender's address, and is answered with bytes. `udp` answers datagrams, [`http`]
-//! whole request heads; `cluster` takes the packets of other trackers. `announce` is the rule that all three share. [`pages`] makes in
-//! slices what takes a walk over every torrent.
+//! whole request heads; `cluster` takes the packets of other trackers. `announce` is the rule that all three share. [`pages`] builds
+//! in slices what needs a walk over all torrents.
 
 mod announce;
 mod cluster;

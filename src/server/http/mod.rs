@@ -264,7 +264,7 @@ impl<F: Families> Http<F> {
     }
 }
 
-/// The tracker that pages are made from, and the connections that they go to.
+/// The tracker that builds pages, and the connections that they are sent to.
 struct Wire<'a, F: Families> {
     connections: &'a Connections,
     tracker: &'a mut Tracker<F>,

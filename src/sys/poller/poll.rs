@@ -76,8 +76,8 @@ impl Poller {
         if let Some(moved) = moved.and_then(|number| self.places.get_mut(number)) {
             *moved = u32::try_from(place).unwrap_or(NOWHERE);
         }
-        if let Some(gone) = self.places.get_mut(number(fd)?) {
-            *gone = NOWHERE;
+        if let Some(place) = self.places.get_mut(number(fd)?) {
+            *place = NOWHERE;
         }
         Ok(())
     }

@@ -120,7 +120,7 @@ pub(super) struct Sizes {
 }
 
 impl<P> Answer<P> {
-    /// An answer of which nothing is made yet, to a receiver that can perhaps read chunks.
+    /// An answer of which nothing is built yet. `chunks`: the client understands chunks.
     pub(super) fn new(name: Name, to: IpAddr, page: P, chunks: bool, gzip: bool, sizes: Sizes) -> Self {
         Answer {
             name,

@@ -226,7 +226,7 @@ mod tests {
         let mut budget = Budget::new(TOTAL);
         assert!(budget.request(name(0), HERE, LARGE));
         assert!(!budget.request(name(1), HERE, LARGE), "the second would be beyond it");
-        assert!(budget.request(name(2), THERE, LARGE), "which holds up nobody else");
+        assert!(budget.request(name(2), THERE, LARGE), "other addresses do not wait for it");
         assert!(budget.request(name(3), HERE, SMALL), "and what is small passes by");
         assert_eq!(budget.grant(|_| true), None);
         budget.give_back(HERE, LARGE.bytes);

@@ -23,56 +23,56 @@ use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-/// What answers are made of, and where they go.
+/// Where answers come from and where they go: the tracker that builds pages, and the sockets.
 pub(super) trait Io<P> {
     /// Bytes of a page's body.
     fn size(&self, page: &P) -> Size;
 
-    /// Makes one more slice of a page, and appends it to `body`. True when it is the last one.
+    /// Builds one more slice of a page, and appends it to `body`. True when it is the last one.
     fn slice(&mut self, page: &mut P, body: &mut Vec<u8>) -> bool;
 
-    /// Frees some of a page that is given up. True when nothing is left of it.
+    /// Frees some of a cancelled page. True when nothing is left of it.
     fn discard(&mut self, page: &mut P) -> bool;
 
-    /// Sends what a connection takes of some bytes, and returns how many that were.
+    /// Sends as many of these bytes as the connection takes, and returns how many.
     ///
     /// # Errors
-    /// `WouldBlock`: it takes none at the moment. Others: it is lost.
+    /// `WouldBlock`: it takes none at the moment. Others: the connection is lost.
     fn send(&mut self, name: Name, bytes: &[u8]) -> io::Result<usize>;
 }
 
 /// Bytes of a page's body as it is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Size {
-    /// It has no fewer.
+    /// The least that it has.
     pub(super) least: usize,
-    /// It, and what it is made with, will hardly have more.
+    /// An estimate of the most that it and its builder take.
     pub(super) most: usize,
 }
 
-/// What became of an answer's connection in a step.
+/// What a step means for the answer's connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// Nothing that it has to know.
+    /// Nothing.
     GoesOn,
-    /// It takes no more at the moment: [`Answers::writable`] is to be called when it does.
+    /// It takes no more at the moment. [`Answers::writable`] is to be called when it does.
     Blocked,
-    /// The answer is over, and is cancelled when the connection is closed.
+    /// The answer is complete or lost: the connection is to be closed, which cancels the answer.
     Over,
 }
 
-/// Long answers in the making and on their way, made from pages `P`, to addresses of `N` bytes.
+/// All long answers, from pages `P`.
 pub(super) struct Answers<P> {
-    /// By the slot of their connection.
+    /// The answers, by the slot of their connection.
     answers: HashMap<u32, Answer<P>>,
-    /// Those that can go on, in turn.
+    /// The queue of answers whose next step is possible.
     line: VecDeque<Name>,
-    /// Those that go on when the compressor has room.
+    /// The answers that wait for the compressor to have room.
     held: Vec<Name>,
     budget: Budget,
-    /// Those whose receivers take nothing.
+    /// The answers whose receivers take nothing.
     stalls: Deadlines<1>,
-    /// Those that are given up and not freed yet.
+    /// Cancelled answers that are not freed yet.
     discarded: VecDeque<Answer<P>>,
     compressor: Option<Compressor>,
 }
