@@ -44,6 +44,9 @@ pub const SWARM_FILL: (usize, usize) = (90, 85);
 /// The same for pages of peers. These have more items, so a smaller share of free places is enough.
 pub const SWARM_PEER_FILL: (usize, usize) = (98, 94);
 
+/// Peers of a mid-sized swarm that are cleaned for the price of a torrent in a step of the walk: most of it is to wait for their memory.
+pub const SWARM_PEERS_A_STEP: usize = 4;
+
 /// Memory that goes back to the system for the price of a torrent in a step of the walk. A chunk takes as long as some 250 torrents.
 pub const SWARM_RETURNED_A_STEP: usize = 1 << 10;
 

@@ -4,7 +4,7 @@ use super::families::Families;
 use super::index::{Page, Place};
 use super::peers::{PeerSet, PeerStore};
 use super::{InfoHash, Swarms};
-use crate::limits::SWARM_RETURNED_A_STEP;
+use crate::limits::{SWARM_PEERS_A_STEP, SWARM_RETURNED_A_STEP};
 
 /// How far the walk has come.
 #[derive(Default)]
@@ -16,8 +16,8 @@ pub(super) struct Expiry<F: Families> {
 }
 
 impl<F: Families> Swarms<F> {
-    /// Does a bounded slice of the walk over all torrents in which peers and torrents leave. A step is a torrent, a page of peers of
-    /// a large swarm, or [`SWARM_RETURNED_A_STEP`] bytes that go back to the system. True when a whole walk just ended; the next call begins another.
+    /// Does a bounded slice of the walk over all torrents in which peers and torrents leave. A step is a torrent, [`SWARM_PEERS_A_STEP`]
+    /// of its peers, a page of peers of a large swarm, or [`SWARM_RETURNED_A_STEP`] bytes that go back to the system. True when a whole walk just ended; the next call begins another.
     pub fn expire(&mut self, now: u32, steps: usize) -> bool {
         let mut left = steps.max(1);
         self.budget.take_returned();
@@ -48,8 +48,10 @@ impl<F: Families> Swarms<F> {
         };
         self.relocate(place);
         while *left > 0 && at < usize::from(self.torrents.page(place).len) {
-            let hash = self.torrents.items(&self.entries, place)[at].hash;
-            *left -= 1;
+            let entry = &self.torrents.items(&self.entries, place)[at];
+            let hash = entry.hash;
+            let peers = if entry.peers.is_paged(&self.store) { 0 } else { entry.peers.counts(&self.store).all() };
+            *left = left.saturating_sub(1 + peers as usize / SWARM_PEERS_A_STEP);
             self.expiry.after = Some(hash);
             if !self.clean(place, at, now) {
                 continue;

@@ -3,7 +3,7 @@
 use super::super::peers::PeerStore;
 use super::super::{Counts, Cursor, InfoHash, PeerState, PeerStatus, Swarms, Totals};
 use super::{DONE, LEECH, SEED, Tested, peer, same_prefix, spread};
-use crate::limits::{SWARM_CHUNK, SWARM_RETURNED_A_STEP};
+use crate::limits::{SWARM_CHUNK, SWARM_PEERS_A_STEP, SWARM_RETURNED_A_STEP};
 
 const START: u32 = 29_000_000;
 
@@ -259,6 +259,23 @@ fn memory_goes_back_in_bounded_steps<F: Tested>() {
     assert!(swarms.bytes_held() < 2 * SWARM_CHUNK + 100_000, "{} bytes are left", swarms.bytes_held());
 }
 
+/// Otherwise a step over torrents of a hundred peers would take a hundred times as long as one over torrents of one.
+fn peers_of_midsized_swarms_leave_in_bounded_steps<F: Tested>() {
+    const SLICE: usize = 100;
+    let mut swarms = Swarms::<F>::new();
+    for n in 0..10_000 {
+        swarms.announce(START, &spread(n / 100), &peer(n as u32 % 100), LEECH);
+    }
+    let mut has_ended = false;
+    while !has_ended {
+        let before = swarms.totals().peers;
+        has_ended = swarms.expire(START + 46, SLICE);
+        let left = (before - swarms.totals().peers) as usize;
+        assert!(left <= SLICE * SWARM_PEERS_A_STEP + 100, "{left} at once");
+    }
+    assert_eq!(swarms.totals().peers, 0);
+}
+
 macro_rules! for_all_families {
     ($($rule:ident)*) => { $(
         mod $rule {
@@ -288,4 +305,5 @@ for_all_families! {
     a_multitude_comes_and_goes
     a_huge_swarm_comes_and_goes
     memory_goes_back_in_bounded_steps
+    peers_of_midsized_swarms_leave_in_bounded_steps
 }
