@@ -9,6 +9,7 @@ FEATURES+=-DWANT_FULLSCRAPE
 #FEATURES+=-DWANT_V6
 #FEATURES+=-DWANT_ACCESSLIST_BLACK
 #FEATURES+=-DWANT_ACCESSLIST_WHITE
+#FEATURES+=-DWANT_DYNAMIC_ACCESSLIST
 #FEATURES+=-DWANT_SYNC_LIVE
 #FEATURES+=-DWANT_SYNC_SCRAPE
 #FEATURES+=-DWANT_IP_FROM_QUERY_STRING
@@ -25,6 +26,7 @@ FEATURES+=-DWANT_FULLSCRAPE
 #FEATURES+=-DWANT_KEEPALIVE
 #FEATURES+=-DWANT_DEV_RANDOM
 #FEATURES+=-DWANT_ARC4RANDOM
+#FEATURES+=-DWANT_NO_AUTO_FREE
 #FEATURES+=-D_DEBUG_HTTPERROR
 
 CARGO      ?= cargo
@@ -42,8 +44,9 @@ data-dir = $(or $(if $(filter /usr/local,$(PREFIX)),$(patsubst %/bin,%,$(patsubs
 
 # ---- the switches ----
 
-# All that there are and the usual ones, from the package's manifest, and pairs of the two spellings of each.
-switch-names := $(filter-out default,$(shell sed -n '/^\[features\]/,/^\[dep/s/^\([a-z0-9-]*\) = .*/\1/p' Cargo.toml))
+# All that there are and the usual ones, from the package's manifest, and pairs of the two spellings of each. What the compiler refuses by
+# a message of ours is refused here with the same advice.
+switch-names := $(filter-out default compression-zstd%,$(shell sed -n '/^\[features\]/,/^\[dep/s/^\([a-z0-9-]*\) = .*/\1/p' Cargo.toml))
 usual-switches := $(sort $(shell sed -n 's/^default = \[\(.*\)\]/\1/p' Cargo.toml | tr -d '",'))
 switch-pairs := $(join $(switch-names),$(addprefix =-DWANT_,$(shell echo $(switch-names) | tr a-z- A-Z_)))
 
@@ -61,7 +64,7 @@ asked-switches = $(if $(nothing-asked),$(usual-switches),$(sort $(named-switches
 c-words := -D_% -DNDEBUG -DWANT_THREAD_NAME_NP -f% -g% -m% -p% -s% -w% -I% -L% -O% -W%
 unknown-words = $(filter-out $(subst =, ,$(switch-pairs)) $(c-words),$(asked-words))
 understood = $(filter -D%,$(subst =, ,$(switch-pairs)))
-no-zstd = $(if $(findstring ZSTD,$(unknown-words)), Answers are compressed with gzip only.)
+no-zstd = $(if $(findstring ZSTD,$(unknown-words)), Answers are compressed with gzip: use -DWANT_COMPRESSION_GZIP.)
 check-words = $(if $(unknown-words),$(error Not understood: $(unknown-words).$(no-zstd) The switches are $(understood)))
 
 # ---- the build ----

@@ -54,6 +54,9 @@ pub const ACCESS_LIST: Option<AccessList> = if cfg!(feature = "accesslist-white"
     None
 };
 
+/// The access list can be changed while the tracker runs.
+pub const DYNAMIC_ACCESSLIST: bool = cfg!(feature = "dynamic-accesslist");
+
 /// The trackers of a cluster report their peers to each other.
 pub const SYNC_LIVE: bool = cfg!(feature = "sync-live");
 
@@ -72,6 +75,7 @@ pub const KEEPALIVE: bool = cfg!(feature = "keepalive");
 /// What the command line and the config file may say in this build.
 pub const SWITCHES: Switches = Switches {
     accesslist: ACCESS_LIST,
+    dynamic_accesslist: DYNAMIC_ACCESSLIST,
     sync_live: SYNC_LIVE,
     restrict_stats: RESTRICT_STATS,
     ip_from_proxy: IP_FROM_PROXY,
@@ -86,6 +90,7 @@ pub const COMPILED_IN: &[(&str, bool)] = &[
     ("compression-gzip-always", COMPRESSION_GZIP_ALWAYS),
     ("accesslist-black", cfg!(feature = "accesslist-black")),
     ("accesslist-white", cfg!(feature = "accesslist-white")),
+    ("dynamic-accesslist", DYNAMIC_ACCESSLIST),
     ("sync-live", SYNC_LIVE),
     ("restrict-stats", RESTRICT_STATS),
     ("ip-from-query-string", IP_FROM_QUERY_STRING),

@@ -89,3 +89,9 @@ pub mod wire;
 compile_error!("the switch log-networks does not compile, as in the original: what it names was never written");
 #[cfg(all(feature = "accesslist-black", feature = "accesslist-white"))]
 compile_error!("the switches accesslist-black and accesslist-white exclude each other");
+#[cfg(all(feature = "dynamic-accesslist", not(any(feature = "accesslist-black", feature = "accesslist-white"))))]
+compile_error!(
+    "the switch dynamic-accesslist needs accesslist-white or accesslist-black: without a list there is nothing to change"
+);
+#[cfg(any(feature = "compression-zstd", feature = "compression-zstd-always"))]
+compile_error!("there is no compression with zstd: use the switches compression-gzip and compression-gzip-always");

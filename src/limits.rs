@@ -222,6 +222,22 @@ pub const ACCESS_LIST_SHARE: usize = 16;
 /// Info hashes of an access list whose memory is freed in one step: 64 KiB.
 pub const ACCESS_LIST_STEP: usize = (64 << 10) / 20;
 
+/// Most info hashes that an access list is changed by while the tracker runs, until its file is read again; more are dropped. They take some
+/// 45 MB.
+pub const ACCESS_CHANGES_MAX: usize = 1 << 21;
+
+/// Time after a warning that changes are dropped until the next one.
+pub const ACCESS_CHANGES_SILENCE: Duration = Duration::from_secs(600);
+
+/// Most info hashes in a block of them: 10 KiB.
+pub const ACCESS_BLOCK: usize = 512;
+
+/// For how many info hashes at a time such a block grows and shrinks.
+pub const ACCESS_BLOCK_STEP: usize = 32;
+
+/// Bytes read from a pipe with changes in one turn: 400 changes, which take some 0.4 milliseconds among millions.
+pub const ACCESS_PIPE_READ: usize = 16 << 10;
+
 // ---- the loop ---------------------------------------------------------------------------------------------------
 
 /// Connections that took too long, closed in one turn.

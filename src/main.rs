@@ -57,6 +57,7 @@ fn run() -> Result<Signal, Exit> {
     if let Some(loader) = &mut loader {
         loader.load_first(tracker.access_list());
     }
+    let pipes = start.open_pipes();
     let access_list = tracker.access_list().bytes();
     let shares = MemoryShares::new(start.max_memory, headroom, access_list);
     tracker.set_memory_ceiling(shares.state);
@@ -69,7 +70,7 @@ fn run() -> Result<Signal, Exit> {
         restore(&mut tracker, file, now);
     }
     resources::sharpen_waits();
-    let serving = Server::new(clock.clone(), signals, start.sockets, tracker, loader, log)?;
+    let serving = Server::new(clock.clone(), signals, start.sockets, tracker, loader, pipes, log)?;
     summary.iter().for_each(|text| stderr::write_line(text));
     let signal = serving.run()?;
     summary.iter().for_each(|_| stderr::write_line(&last_line(clock.now())));

@@ -5,6 +5,7 @@
 
 mod summary;
 
+use crate::access::{Change, Pipe};
 use crate::cluster;
 use crate::config::cli::{self, Cli};
 use crate::config::{Directive, Permissions, TRACKER_PORT, Transport, file};
@@ -61,6 +62,8 @@ pub struct Start {
     pub state_file: Option<OsString>,
     /// The file of the access list, relative to the root directory.
     pub access_list: Option<OsString>,
+    /// The paths of the pipes that change it, relative to the root directory, too.
+    pub pipes: Vec<(Change, OsString)>,
     /// Bytes that the state may hold, where the operator named a number.
     pub max_memory: Option<u64>,
     /// The networks that are allowed more than others.
@@ -145,6 +148,7 @@ impl Start {
             stats_path: b"stats".to_vec(),
             state_file: None,
             access_list: None,
+            pipes: Vec::new(),
             max_memory: None,
             blessings: Vec::new(),
             address: SWITCHES.any_address(),
@@ -202,6 +206,8 @@ impl Start {
             Directive::RedirectUrl(url) => self.redirect_url = Some(url),
             Directive::LiveSyncListen(address) => self.join_cluster(address)?,
             Directive::AccessListFile(file) => self.access_list = Some(file),
+            Directive::AddPipe(path) => self.name_pipe(Change::Add, path),
+            Directive::DeletePipe(path) => self.name_pipe(Change::Delete, path),
             Directive::StateFile(file) => self.state_file = Some(file),
             Directive::StatsPath(path) => self.stats_path = path,
             Directive::UdpWorkers(workers) => self.udp_workers = workers,
@@ -211,6 +217,12 @@ impl Start {
             Directive::Include(_) | Directive::Help | Directive::Version => {}
         }
         Ok(())
+    }
+
+    /// There is one pipe for each kind of change. The last path counts.
+    fn name_pipe(&mut self, change: Change, path: OsString) {
+        self.pipes.retain(|(other, _)| *other != change);
+        self.pipes.push((change, path));
     }
 
     fn bind(&mut self, transport: Transport, address: SocketAddr) -> Result<(), Exit> {
@@ -236,6 +248,12 @@ impl Start {
         };
         self.sockets.cluster = Some(cluster::Sockets::join(address)?);
         Ok(())
+    }
+
+    /// Opens the pipes that change the access list. One that cannot be opened is off, and a message says so.
+    pub fn open_pipes(&mut self) -> Vec<Pipe> {
+        let opened = std::mem::take(&mut self.pipes).into_iter().map(|(change, path)| Pipe::open(path, change));
+        opened.filter_map(|pipe| pipe.map_err(|message| print_error(&message)).ok()).collect()
     }
 
     /// Changes to the root directory and to the user that the process keeps from then on.

@@ -1,7 +1,9 @@
 //! Reads access lists without delaying the loop: a thread of its own opens the file, reads and sorts. The loop replaces the whole list
 //! at once and passes the old one to the thread to be freed.
 
-use super::{List, parse};
+use super::List;
+use super::hashes::Hashes;
+use super::lines::parse;
 use crate::limits::ACCESS_LIST_FILE_MAX;
 use crate::sys::file::open_regular;
 use crate::sys::waker::Waker;
@@ -20,7 +22,7 @@ const BUFFER: usize = 1 << 16;
 /// What the thread is asked to do.
 enum Request {
     Load,
-    Drop(List),
+    Drop(Box<List>),
 }
 
 /// The loop's side of the thread that loads lists. At most one request of each kind is under way.
@@ -28,9 +30,9 @@ enum Request {
 pub struct Loader {
     /// Has no receiver if the system refused the thread: the loop loads lists itself then.
     requests: Sender<Request>,
-    /// New lists. `None`: the one in force stays.
-    loaded: Receiver<Option<List>>,
-    done: Sender<Option<List>>,
+    /// What the file says. `None`: what it said before stays in force.
+    loaded: Receiver<Option<Hashes>>,
+    done: Sender<Option<Hashes>>,
     waker: Arc<Waker>,
     file: Option<OsString>,
     loading: bool,
@@ -66,9 +68,7 @@ impl Loader {
 
     /// Loads the list that the tracker starts with. Returns when that is done: no request is served before.
     pub fn load_first(&mut self, list: &mut List) {
-        if let Some(first) = load(self.file.as_deref()) {
-            *list = first;
-        }
+        drop(list.file_read(load(self.file.as_deref()), false));
     }
 
     /// A descriptor that is readable when a list can be [installed](Self::install).
@@ -76,12 +76,17 @@ impl Loader {
         self.waker.as_fd()
     }
 
-    /// Asks for the file to be read again.
-    pub fn reload(&mut self) {
+    /// Asks for the file to be read again. When that is done the list's changes up to now are forgotten.
+    pub fn reload(&mut self, list: &mut List) {
+        list.file_asked_for();
         if self.loading {
             self.again = true;
-            return;
+        } else {
+            self.request();
         }
+    }
+
+    fn request(&mut self) {
         self.loading = true;
         if self.requests.send(Request::Load).is_err() {
             // there is no thread; the receiver is this loader's own
@@ -95,13 +100,12 @@ impl Loader {
         self.waker.clear();
         while let Ok(loaded) = self.loaded.try_recv() {
             self.loading = false;
-            if let Some(new) = loaded {
-                let old = std::mem::replace(list, new);
-                // without the thread it is dropped here, which is no worse than keeping it
-                let _ = self.requests.send(Request::Drop(old));
-            }
-            if std::mem::take(&mut self.again) {
-                self.reload();
+            let again = std::mem::take(&mut self.again);
+            let old = list.file_read(loaded, again);
+            // without the thread it is dropped here, which is no worse than keeping it
+            let _ = self.requests.send(Request::Drop(Box::new(old)));
+            if again {
+                self.request();
             }
         }
     }
@@ -123,7 +127,7 @@ impl From<io::Error> for Fault {
 }
 
 /// Loads a file. If that fails, writes the reason to stderr.
-fn load(file: Option<&OsStr>) -> Option<List> {
+fn load(file: Option<&OsStr>) -> Option<Hashes> {
     let name = file.map_or(&b"(null)"[..], OsStr::as_bytes);
     let result = file.map_or(Err(Fault::Unreadable), |file| read(file, ACCESS_LIST_FILE_MAX));
     let (list, message) = match result {
@@ -157,21 +161,20 @@ fn refused(name: &[u8], why: &str) -> Vec<u8> {
 }
 
 /// Reads a file. Returns the list, and whether its last line is cut short within a hash.
-fn read(file: &OsStr, bytes_max: u64) -> Result<(List, bool), Fault> {
+fn read(file: &OsStr, bytes_max: u64) -> Result<(Hashes, bool), Fault> {
     let (file, before) = open_regular(file)?;
     if before.len() > bytes_max {
         return Err(Fault::Refused("it is too large, the list in force stays"));
     }
     const NO_MEMORY: Fault = Fault::Refused("there is no memory for it, the list in force stays");
     // a hash takes 41 bytes of the file, but for the last one
-    let mut list = List::default();
-    list.hashes.try_reserve_exact((before.len() / 41 + 1) as usize).map_err(|_| NO_MEMORY)?;
-    let cut_short = parse(BufReader::with_capacity(BUFFER, (&file).take(before.len())), &mut list.hashes)?;
+    let mut hashes = Vec::new();
+    hashes.try_reserve_exact((before.len() / 41 + 1) as usize).map_err(|_| NO_MEMORY)?;
+    let cut_short = parse(BufReader::with_capacity(BUFFER, (&file).take(before.len())), &mut hashes)?;
     if state(&before) != state(&file.metadata()?) {
         return Err(Fault::Refused("it changed while it was read, the list in force stays"));
     }
-    list.arrange().map_err(|_| NO_MEMORY)?;
-    Ok((list, cut_short))
+    Ok((Hashes::new(hashes).map_err(|_| NO_MEMORY)?, cut_short))
 }
 
 /// What changes when a file is written to.
@@ -242,9 +245,9 @@ mod tests {
         let mut poller = Poller::new(1).unwrap();
         poller.add(loader.waker(), 1, Interest::READ).unwrap();
         // asked while loading: what was written before the last request is read in the end
-        loader.reload();
+        loader.reload(&mut list);
         std::fs::write(&file, hex(&HASH.0)).unwrap();
-        (0..1000).for_each(|_| loader.reload());
+        (0..1000).for_each(|_| loader.reload(&mut list));
         let mut settle = |loader: &mut Loader, list: &mut List| {
             let mut events = Vec::new();
             while loader.loading {
@@ -257,7 +260,7 @@ mod tests {
         assert!(list.contains(&HASH));
         // a file that goes leaves the list in force
         std::fs::remove_file(&file).unwrap();
-        loader.reload();
+        loader.reload(&mut list);
         settle(&mut loader, &mut list);
         assert!(list.contains(&HASH));
         std::fs::remove_dir_all(scratch).unwrap();

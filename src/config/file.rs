@@ -113,6 +113,7 @@ mod tests {
 
     const ALL: Switches = Switches {
         accesslist: Some(AccessList::White),
+        dynamic_accesslist: true,
         sync_live: true,
         restrict_stats: true,
         ip_from_proxy: true,
@@ -152,6 +153,8 @@ mod tests {
             ("listen.udp.workers x", None),
             ("listen.udp.workers -1", None),
             ("access.whitelist l", Some(Directive::AccessListFile("l".into()))),
+            ("access.fifo_add\trun/add me ", Some(Directive::AddPipe("run/add me".into()))),
+            ("access.fifo_delete  d", Some(Directive::DeletePipe("d".into()))),
             ("access.stats 1.2.3.4x", bless("1.2.3.4/32", Permissions::STATS)),
             ("access.stats\t::1", bless("::1/128", Permissions::STATS)),
             ("access.stats_path  a/b", Some(Directive::StatsPath(b"a/b".to_vec()))),

@@ -43,6 +43,8 @@ const KEYS: &[Key] = &[
         |build| build.accesslist == Some(AccessList::Black),
         |value| value.file(Directive::AccessListFile),
     ),
+    key("access.fifo_add", |build| build.dynamic_accesslist, |value| value.file(Directive::AddPipe)),
+    key("access.fifo_delete", |build| build.dynamic_accesslist, |value| value.file(Directive::DeletePipe)),
     key("access.stats", |build| build.restrict_stats, |value| value.bless(Permissions::STATS)),
     key("access.stats_path", always, |value| value.bytes(Directive::StatsPath)),
     key("access.proxy", |build| build.ip_from_proxy, |value| value.bless(Permissions::PROXY)),

@@ -33,6 +33,8 @@ pub enum AccessList {
 pub struct Switches {
     /// The kind of access list, if there is one.
     pub accesslist: Option<AccessList>,
+    /// `access.fifo_add` and `access.fifo_delete`.
+    pub dynamic_accesslist: bool,
     /// `-s` and the `livesync.cluster` keys.
     pub sync_live: bool,
     /// `access.stats`.
@@ -108,6 +110,10 @@ pub enum Directive {
     StateFile(OsString),
     /// The access list file, relative to the root directory.
     AccessListFile(OsString),
+    /// The pipe that adds to the access list, relative to the root directory.
+    AddPipe(OsString),
+    /// The pipe that deletes from the access list, likewise.
+    DeletePipe(OsString),
     /// The path of the statistics, without its leading slash.
     StatsPath(Vec<u8>),
     /// Worker threads for each UDP socket bound from here on; 0: the event loop itself. As large as the operator wrote it: the server

@@ -7,10 +7,11 @@ mod coalesce;
 mod completions;
 mod faults;
 mod http;
+mod pipes;
 mod shortage;
 mod udp;
 
-use crate::access::Loader;
+use crate::access::{Loader, Pipe};
 use crate::cluster::Sockets as Cluster;
 use crate::limits::EVENTS_A_TURN;
 use crate::swarm::Families;
@@ -24,6 +25,7 @@ use coalesce::Coalescing;
 use completions::Completions;
 pub use http::Bounds;
 use http::{Http, Name};
+use pipes::Pipes;
 use shortage::Shortage;
 use std::io;
 use std::ops::AddAssign;
@@ -40,6 +42,7 @@ enum Token {
     Workers,
     Compressor,
     Loader,
+    Pipe(usize),
     Listener(usize),
     Connection(Name),
 }
@@ -52,6 +55,7 @@ impl Token {
             Token::Cluster => (0, 2),
             Token::Loader => (0, 3),
             Token::Compressor => (0, 4),
+            Token::Pipe(index) => (0, 5 + index as u64),
             Token::Udp(index) => (1, index as u64),
             Token::Listener(index) => (2, index as u64),
             Token::Connection(name) => (3, name.to_bits()),
@@ -66,7 +70,8 @@ impl Token {
             0 if rest == 1 => Token::Workers,
             0 if rest == 2 => Token::Cluster,
             0 if rest == 3 => Token::Loader,
-            0 => Token::Compressor,
+            0 if rest == 4 => Token::Compressor,
+            0 => Token::Pipe(rest as usize - 5),
             1 => Token::Udp(rest as usize),
             2 => Token::Listener(rest as usize),
             _ => Token::Connection(Name::from_bits(rest)),
@@ -119,6 +124,7 @@ pub struct Server<F: Families> {
     poller: Poller,
     tracker: Tracker<F>,
     loader: Option<Loader>,
+    pipes: Pipes,
     http: Http<F>,
     udp: udp::Service,
     cluster: Option<Cluster>,
@@ -138,6 +144,7 @@ impl<F: Families> Server<F> {
         sockets: Sockets,
         tracker: Tracker<F>,
         loader: Option<Loader>,
+        pipes: Vec<Pipe>,
         log: Option<SystemLog>,
     ) -> Result<Self, Failure> {
         let mut poller = Poller::new(EVENTS_A_TURN).map_err(Failure::of("making a set of descriptors to wait for"))?;
@@ -145,6 +152,7 @@ impl<F: Families> Server<F> {
         if let Some(loader) = &loader {
             watch(&mut poller, loader.waker(), Token::Loader)?;
         }
+        let pipes = Pipes::new(pipes, &mut poller)?;
         let http = Http::new(sockets.listeners, sockets.connections, &mut poller)?;
         let udp = udp::Service::new::<F>(clock.clone(), sockets.udp, sockets.coalesce_rate, &mut poller)?;
         if let Some(cluster) = &sockets.cluster {
@@ -157,11 +165,12 @@ impl<F: Families> Server<F> {
             poller,
             tracker,
             loader,
+            pipes,
             http,
             udp,
             cluster: sockets.cluster,
             completions: Completions::new(log),
-            shortage: Shortage::default(),
+            shortage: Shortage::of_memory(),
             coalescing: Coalescing::new(sockets.coalesce_rate, Arc::default()),
         })
     }
@@ -182,7 +191,7 @@ impl<F: Families> Server<F> {
         Ok(signal)
     }
 
-    /// One turn: wait, answer what came, make and send some more of the long answers, close what took too long, let some time pass
+    /// One turn: wait, change the access list, answer what came, make and send some more of the long answers, close what took too long, let some time pass
     /// over the swarms, send the other trackers what is due, and under load let requests coalesce. Returns the signal by which it is time to end, if there
     /// is one.
     fn turn(&mut self, events: &mut Vec<Event>) -> io::Result<Option<Signal>> {
@@ -191,6 +200,9 @@ impl<F: Families> Server<F> {
         let turn = self.clock.turn();
         let now = self.now();
         let mut served = Served { requests: 0, drained: events.len() < EVENTS_A_TURN };
+        if let Some(signal) = self.change_access_list(now) {
+            return Ok(Some(signal));
+        }
         for event in events.iter() {
             match Token::from_bits(event.token) {
                 Token::Signals => {
@@ -198,6 +210,7 @@ impl<F: Families> Server<F> {
                         return Ok(Some(signal));
                     }
                 }
+                Token::Pipe(index) => self.pipes.reported(index, &mut self.poller),
                 Token::Cluster => served += self.receive_from_cluster(now),
                 Token::Loader => {
                     if let Some(loader) = &mut self.loader {
@@ -221,12 +234,32 @@ impl<F: Families> Server<F> {
         Ok(None)
     }
 
+    /// Makes changes of the access list that wait in the pipes. Each turn begins so, whatever was reported: what was written before a
+    /// request was sent counts for it, unless there is more of it than a turn may take. Signals that came meanwhile are carried out between reading and changing: what was written after
+    /// SIGHUP is not forgotten. Returns the signal that asks for the end.
+    fn change_access_list(&mut self, now: Now) -> Option<Signal> {
+        if self.pipes.is_empty() {
+            return None;
+        }
+        self.pipes.fill(&mut self.poller);
+        if self.signals.are_pending() {
+            if let Some(signal) = self.carry_out_signals() {
+                return Some(signal);
+            }
+        }
+        self.pipes.make_changes(self.tracker.access_list(), now.up);
+        None
+    }
+
     /// Carries out what signals ask for. Returns the one that asks for the end.
     fn carry_out_signals(&mut self) -> Option<Signal> {
         while let Some(signal) = self.signals.take() {
             match signal {
                 Signal::Interrupt | Signal::Terminate => return Some(signal),
-                Signal::Hangup => self.loader.iter_mut().for_each(Loader::reload),
+                Signal::Hangup => {
+                    let list = self.tracker.access_list();
+                    self.loader.iter_mut().for_each(|loader| loader.reload(list));
+                }
             }
         }
         None
@@ -251,7 +284,7 @@ impl<F: Families> Server<F> {
                 // theirs have coalesced already
                 Served { requests: 0, drained: false }
             }
-            Token::Signals | Token::Cluster | Token::Loader => Served { requests: 0, drained: true },
+            Token::Signals | Token::Cluster | Token::Loader | Token::Pipe(_) => Served { requests: 0, drained: true },
         }
     }
 
@@ -293,8 +326,8 @@ mod tests {
     #[test]
     fn tokens_come_back_as_they_were() {
         let names = [0, 1, (1 << Name::BITS) - 1].map(|bits| Token::Connection(Name::from_bits(bits)));
-        let named = [Token::Signals, Token::Workers, Token::Cluster, Token::Loader];
-        let numbered = [Token::Udp(0), Token::Udp(7), Token::Listener(9)];
+        let named = [Token::Signals, Token::Workers, Token::Cluster, Token::Loader, Token::Compressor];
+        let numbered = [Token::Pipe(0), Token::Pipe(1), Token::Udp(0), Token::Udp(7), Token::Listener(9)];
         for token in named.into_iter().chain(numbered).chain(names) {
             assert_eq!(Token::from_bits(token.to_bits()), token);
         }

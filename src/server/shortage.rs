@@ -1,14 +1,15 @@
-//! The line on stderr that says that memory is short: at once, and then now and then as long as it lasts.
+//! A line on stderr that says that something is short: at once, and then now and then as long as it lasts.
 
-use crate::limits::MEMORY_SILENCE;
+use crate::limits::{ACCESS_CHANGES_SILENCE, MEMORY_SILENCE};
 use crate::sys::stderr;
 use std::time::Duration;
 
-const LINE: &str = "Warning: Memory is short: new peers are answered, but not stored.\n";
-
 /// What was reported of it.
-#[derive(Default)]
+#[derive(Debug)]
 pub(super) struct Shortage {
+    line: &'static str,
+    /// Time after a line until the next one.
+    silence: Duration,
     /// Refusals so far.
     refusals: u64,
     /// No further line before.
@@ -16,10 +17,26 @@ pub(super) struct Shortage {
 }
 
 impl Shortage {
-    /// Writes the line if memory was refused since the last call. `refusals`: how often, since the start.
+    /// Memory is short.
+    pub(super) fn of_memory() -> Shortage {
+        Shortage::new("Warning: Memory is short: new peers are answered, but not stored.\n", MEMORY_SILENCE)
+    }
+
+    /// There are too many changes of the access list.
+    pub(super) fn of_changes() -> Shortage {
+        const LINE: &str =
+            "Warning: The access list has too many changes: further ones are dropped until its file is read again.\n";
+        Shortage::new(LINE, ACCESS_CHANGES_SILENCE)
+    }
+
+    fn new(line: &'static str, silence: Duration) -> Shortage {
+        Shortage { line, silence, refusals: 0, silent_until: None }
+    }
+
+    /// Writes the line if something was refused since the last call. `refusals`: how often, since the start.
     pub(super) fn notice(&mut self, refusals: u64, now: Duration) {
         if self.is_worth_a_line(refusals, now) {
-            stderr::write_line(LINE);
+            stderr::write_line(self.line);
         }
     }
 
@@ -28,7 +45,7 @@ impl Shortage {
         self.refusals = refusals;
         let is_due = is_new && self.silent_until.is_none_or(|until| until <= now);
         if is_due {
-            self.silent_until = Some(now + MEMORY_SILENCE);
+            self.silent_until = Some(now + self.silence);
         }
         is_due
     }
@@ -40,7 +57,7 @@ mod tests {
 
     #[test]
     fn a_line_at_once_and_then_now_and_then() {
-        let mut shortage = Shortage::default();
+        let mut shortage = Shortage::of_memory();
         let mut reported = |refusals, seconds| shortage.is_worth_a_line(refusals, Duration::from_secs(seconds));
         assert!(!reported(0, 1));
         assert!(reported(3, 2));

@@ -73,6 +73,11 @@ impl Signals {
         TAKEN.store(true, Ordering::SeqCst);
     }
 
+    /// Whether there is a signal to be taken.
+    pub fn are_pending(&self) -> bool {
+        PENDING.load(Ordering::SeqCst) != 0
+    }
+
     /// Takes a signal that arrived; None when all are taken. Of several of a kind that wait, one is left.
     pub fn take(&self) -> Option<Signal> {
         self.waker.clear();

@@ -12,6 +12,7 @@ mod differential;
 mod harness;
 mod keepalive;
 mod layout;
+mod list_changes;
 mod livesync;
 mod long_answers;
 mod makefile;

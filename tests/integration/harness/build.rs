@@ -93,6 +93,7 @@ fn own_features() -> Vec<String> {
         ("compression-gzip-always", cfg!(feature = "compression-gzip-always")),
         ("accesslist-black", cfg!(feature = "accesslist-black")),
         ("accesslist-white", cfg!(feature = "accesslist-white")),
+        ("dynamic-accesslist", cfg!(feature = "dynamic-accesslist")),
         ("sync-live", cfg!(feature = "sync-live")),
         ("restrict-stats", cfg!(feature = "restrict-stats")),
         ("ip-from-query-string", cfg!(feature = "ip-from-query-string")),

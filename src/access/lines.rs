@@ -1,0 +1,160 @@
+//! How info hashes are written: a line each, in a file and in a pipe.
+
+use crate::types::InfoHash;
+use std::io::{self, BufRead, Read};
+
+/// Hex digits of an info hash.
+const DIGITS: usize = InfoHash::HEX_DIGITS;
+
+/// As many bytes of a line as decide what it has.
+const DECISIVE: usize = DIGITS + 1;
+
+/// The lines of a pipe, which come in parts of any size. Of a line that has no end yet, a few bytes are kept.
+#[derive(Debug)]
+pub(super) struct Lines {
+    unfinished: [u8; DECISIVE],
+    length: usize,
+}
+
+impl Lines {
+    /// None yet.
+    pub(super) const NONE: Lines = Lines { unfinished: [0; DECISIVE], length: 0 };
+
+    /// Reads a part, and hands on the hash of each line that ends in it and has one. Lines are those of a file, but for the last one,
+    /// which counts only once it has its line feed.
+    pub(super) fn read(&mut self, part: &[u8], mut take: impl FnMut(InfoHash)) {
+        for piece in part.split_inclusive(|byte| *byte == b'\n') {
+            let (_, room) = self.unfinished.split_at_mut(self.length);
+            let kept = piece.len().min(room.len());
+            room[..kept].copy_from_slice(&piece[..kept]);
+            self.length += kept;
+            if piece.ends_with(b"\n") {
+                let line = &self.unfinished[..std::mem::take(&mut self.length)];
+                hash(line).map(&mut take);
+            }
+        }
+    }
+
+    /// Drops the line that has no end yet.
+    pub(super) fn drop_unfinished(&mut self) {
+        self.length = 0;
+    }
+}
+
+/// Reads the hashes of a file: lines that begin with 40 hex digits, none after them; whatever else follows, and
+/// all other lines, are ignored (as the original). Returns whether the last line is cut short within a hash.
+///
+/// # Errors
+/// Reading fails.
+pub(super) fn parse(mut reader: impl BufRead, hashes: &mut Vec<InfoHash>) -> io::Result<bool> {
+    let mut line = Vec::with_capacity(DIGITS + 1);
+    let mut cut_short = false;
+    loop {
+        line.clear();
+        if reader.by_ref().take(DIGITS as u64 + 1).read_until(b'\n', &mut line)? == 0 {
+            return Ok(cut_short);
+        }
+        cut_short = line.len() < DIGITS && line.iter().all(u8::is_ascii_hexdigit);
+        if line.len() > DIGITS && !line.ends_with(b"\n") {
+            reader.skip_until(b'\n')?;
+        }
+        hashes.extend(hash(&line));
+    }
+}
+
+/// The hash that a line has.
+fn hash(line: &[u8]) -> Option<InfoHash> {
+    let (digits, rest) = line.split_at_checked(DIGITS)?;
+    if rest.first().is_some_and(u8::is_ascii_hexdigit) {
+        return None;
+    }
+    InfoHash::from_hex(digits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const A: &str = "aea0106a82f5a88ed922a63dc3ab60e1a6e465c0";
+    const B: &str = "9f5ed997956395cded6184b261b87a09666fcc19";
+
+    /// The first digits of the hashes read, and whether the end is cut_short.
+    fn read(text: &[u8]) -> (Vec<u8>, bool) {
+        let mut hashes = Vec::new();
+        let cut_short = parse(text, &mut hashes).unwrap();
+        (hashes.iter().map(|hash| hash.0[0]).collect(), cut_short)
+    }
+
+    #[test]
+    fn strange_files() {
+        let (a, b) = (0xae, 0x9f);
+        let long = format!("{A} {}\n{}\n{B}\n", "x".repeat(10 << 20), "0".repeat(10 << 20));
+        let upper = A.to_uppercase();
+        for (text, hashes, cut_short) in [
+            (String::new(), vec![], false),
+            (A.into(), vec![a], false),
+            (format!("{A}\n"), vec![a], false),
+            (format!("{A}\n{B}"), vec![a, b], false),
+            (format!("{A}\r\n{B}\r\n"), vec![a, b], false),
+            (format!("{upper}\t# name\n{B}x{A}\n"), vec![a, b], false),
+            (format!("{A}0\n{A}{B}\n{A}f"), vec![], false),
+            (format!(" {A}\n#{A}\n\n\n{}g\n{B}\n", &A[..39]), vec![b], false),
+            (format!("\0{A}\n{A}\0{B}\n{B}\0"), vec![a, b], false),
+            (format!("{}\0\n", &A[..39]), vec![], false),
+            (format!("\0\0\0{B}\n\0"), vec![], false),
+            (format!("{A}\n{}", &B[..39]), vec![a], true),
+            (format!("{A}\n{}\n", &B[..39]), vec![a], false),
+            (format!("{A}\n# {}", &B[..9]), vec![a], false),
+            (format!("{A}\r{B}\n"), vec![a], false),
+            (long, vec![a, b], false),
+        ] {
+            let start: String = text.chars().take(60).collect();
+            assert_eq!(read(text.as_bytes()), (hashes, cut_short), "{start:?}");
+        }
+        assert_eq!(format!("{A}\n{B}").len(), 81);
+    }
+
+    /// The hashes that come of these parts.
+    fn from_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Vec<InfoHash> {
+        let (mut lines, mut hashes) = (Lines::NONE, Vec::new());
+        parts.into_iter().for_each(|part| lines.read(part, |hash| hashes.push(hash)));
+        hashes
+    }
+
+    #[test]
+    fn a_line_of_a_pipe_counts_when_it_ends() {
+        let whole = InfoHash::from_hex(A.as_bytes()).unwrap();
+        assert_eq!(from_parts([A.as_bytes()]), []);
+        assert_eq!(from_parts([A.as_bytes(), b"\n"]), [whole]);
+        assert_eq!(from_parts([&A.as_bytes()[..7], &A.as_bytes()[7..], b" name", b" of it\n"]), [whole]);
+        assert_eq!(from_parts([A.as_bytes(), &[b'x'; 1 << 20], b"\n\n"]), [whole]);
+        assert_eq!(from_parts([A.as_bytes(), b"0\n"]), []);
+        assert_eq!(from_parts([&[b'a'; 1 << 20][..], A.as_bytes(), b"\n", A.as_bytes(), b"\r\n"]), [whole]);
+        let mut lines = Lines::NONE;
+        lines.read(&A.as_bytes()[..30], |_| panic!("it has no end"));
+        lines.drop_unfinished();
+        let mut hashes = Vec::new();
+        lines.read(format!("{A}\n").as_bytes(), |hash| hashes.push(hash));
+        assert_eq!(hashes, [whole]);
+    }
+
+    proptest! {
+        #[test]
+        fn parts_do_not_matter(text in "([0-9a-fA-F]{39,41}[ \r\n]{0,2}){0,6}\n", size in 1..60_usize) {
+            let mut expect = Vec::new();
+            parse(text.as_bytes(), &mut expect).unwrap();
+            prop_assert_eq!(from_parts(text.as_bytes().chunks(size)), expect);
+        }
+
+        #[test]
+        fn any_bytes_are_read(text: Vec<u8>, near in "([0-9a-fA-F]{39,41}[ \r\n]?){0,5}") {
+            for text in [text.as_slice(), near.as_bytes()] {
+                let expect = text.split(|c| *c == b'\n').filter_map(hash).collect::<Vec<_>>();
+                let mut hashes = Vec::new();
+                parse(text, &mut hashes).unwrap();
+                prop_assert_eq!(hashes, expect);
+            }
+        }
+    }
+}
