@@ -15,10 +15,18 @@ pub mod gzip;
 /// A tracker for IPv6: peers of 18 bytes.
 pub const V6: bool = cfg!(feature = "v6");
 
-#[cfg(not(feature = "v6"))]
+/// A tracker for both families of addresses.
+pub const DUAL_STACK: bool = cfg!(feature = "dual-stack");
+
+/// A tracker for both families listens on all addresses of IPv4 by default.
+pub const V4_ONLY: bool = cfg!(feature = "v4-only");
+
+#[cfg(feature = "dual-stack")]
+pub use crate::swarm::Dual as Served;
+#[cfg(not(any(feature = "v6", feature = "dual-stack")))]
 pub use crate::swarm::V4 as Served;
 /// The families of addresses that there are peers of.
-#[cfg(feature = "v6")]
+#[cfg(all(feature = "v6", not(feature = "dual-stack")))]
 pub use crate::swarm::V6 as Served;
 
 /// `GET /scrape` without info hashes, and the dumps among the statistics.
@@ -79,13 +87,17 @@ pub const SWITCHES: Switches = Switches {
     sync_live: SYNC_LIVE,
     restrict_stats: RESTRICT_STATS,
     ip_from_proxy: IP_FROM_PROXY,
-    v6: V6,
+    v6: V6 || DUAL_STACK,
+    dual_stack: DUAL_STACK,
+    v4_only: DUAL_STACK && V4_ONLY,
 };
 
 /// Every switch, and whether it is compiled in, for people who ask for the version.
 pub const COMPILED_IN: &[(&str, bool)] = &[
     ("fullscrape", FULLSCRAPE),
     ("v6", V6),
+    ("dual-stack", DUAL_STACK),
+    ("v4-only", V4_ONLY),
     ("compression-gzip", COMPRESSION_GZIP),
     ("compression-gzip-always", COMPRESSION_GZIP_ALWAYS),
     ("accesslist-black", cfg!(feature = "accesslist-black")),

@@ -95,3 +95,5 @@ compile_error!(
 );
 #[cfg(any(feature = "compression-zstd", feature = "compression-zstd-always"))]
 compile_error!("there is no compression with zstd: use the switches compression-gzip and compression-gzip-always");
+#[cfg(all(feature = "dual-stack", feature = "v6"))]
+compile_error!("the switches dual-stack and v6 exclude each other: a dual-stack tracker has peers of both families");

@@ -8,8 +8,8 @@ mod summary;
 use crate::access::{Change, Pipe};
 use crate::cluster;
 use crate::config::cli::{self, Cli};
-use crate::config::{Directive, Permissions, TRACKER_PORT, Transport, file};
-use crate::features::{SWITCHES, V6};
+use crate::config::{Directive, Permissions, Switches, TRACKER_PORT, Transport, file};
+use crate::features::{DUAL_STACK, SWITCHES, V6};
 use crate::limits::{
     ANSWERS_BUDGET, ANSWERS_BUDGET_MIN, BLESSINGS_MAX, COALESCE_RATE, CONNECTION_BYTES_MAX, CONNECTIONS_MAX,
     MEMORY_BESIDE, UDP_RECEIVE_BUFFER,
@@ -19,12 +19,12 @@ use crate::swarm::Families;
 use crate::sys::failure::Failure;
 use crate::sys::file::open_regular;
 use crate::sys::privileges;
-use crate::sys::socket::{bind_udp, listen_tcp};
+use crate::sys::socket::{bind_udp, has_ipv6, listen_tcp};
 use crate::tracker::{Now, Tracker};
 use ipnet::IpNet;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, BufReader, Write};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 pub use summary::last_line;
 
 /// Why the program exits before it serves: the message for stderr, and the exit code.
@@ -139,6 +139,7 @@ impl Start {
     /// # Errors
     /// The program exits here, with this code and message.
     pub fn from_command_line(words: impl IntoIterator<Item = OsString>) -> Result<Start, Exit> {
+        let switches = Switches { v4_only: SWITCHES.v4_only || DUAL_STACK && !has_ipv6(), ..SWITCHES };
         let mut words = words.into_iter();
         let name = words.next().unwrap_or_else(|| "opentracker".into());
         let connections = Bounds { waiting: CONNECTIONS_MAX, ..Bounds::default() };
@@ -151,13 +152,13 @@ impl Start {
             pipes: Vec::new(),
             max_memory: None,
             blessings: Vec::new(),
-            address: SWITCHES.any_address(),
+            address: switches.any_address(),
             udp_workers: 0,
             root_directory: None,
             user: "nobody".into(),
             started_by_root: privileges::effective_user() == privileges::ROOT,
         };
-        for directive in Cli::new(words, SWITCHES) {
+        for directive in Cli::new(words, switches) {
             let Ok(directive) = directive else {
                 return Err(Exit { code: 1, message: cli::usage(&name, &SWITCHES) });
             };
@@ -226,7 +227,7 @@ impl Start {
     }
 
     fn bind(&mut self, transport: Transport, address: SocketAddr) -> Result<(), Exit> {
-        if address.is_ipv6() != V6 {
+        if !DUAL_STACK && address.is_ipv6() != V6 {
             let family = if V6 { "V6" } else { "V4" };
             return Err(Exit::fatal(format!("{family} Tracker is {family} only!\n")));
         }
@@ -243,6 +244,13 @@ impl Start {
         if self.sockets.cluster.is_some() {
             return Err(Exit::fatal("Error: Livesync listen ip specified twice.\n"));
         }
+        let address = match address {
+            // the default of a dual-stack build; the group is one of IPv4
+            SocketAddr::V6(any) if DUAL_STACK && any.ip().is_unspecified() => {
+                SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), any.port())
+            }
+            address => address,
+        };
         let SocketAddr::V4(address) = address else {
             return Err(Exit::fatal("v6 mcast support not yet available.\n"));
         };

@@ -172,7 +172,8 @@ pub fn usage(program: &OsStr, switches: &Switches) -> Vec<u8> {
         Some(AccessList::Black) => b" [-b blacklistfile]",
         None => b"",
     };
-    [b"Usage: ", program.as_bytes(), USAGE_OPTIONS, list, b"\n"].concat()
+    let options = if switches.dual_stack { DUAL_USAGE_OPTIONS } else { USAGE_OPTIONS };
+    [b"Usage: ", program.as_bytes(), options, list, b"\n"].concat()
 }
 
 /// The text of `-h` (as the original): the usage line, then a line an option and an example.
@@ -182,11 +183,17 @@ pub fn help(program: &OsStr, switches: &Switches) -> Vec<u8> {
         Some(AccessList::Black) => b"\t-b file   specify blacklist file.\n",
         None => b"",
     };
-    [&usage(program, switches), HELP_OPTIONS, list, HELP_EXAMPLE].concat()
+    let (options, more) =
+        if switches.dual_stack { (DUAL_HELP_OPTIONS, DUAL_HELP_MORE) } else { (HELP_OPTIONS, &b""[..]) };
+    [&usage(program, switches), options, list, HELP_EXAMPLE, more].concat()
 }
 
 const USAGE_OPTIONS: &[u8] =
     b" [-i ip] [-p port] [-P port] [-r redirect] [-d dir] [-u user] [-A ip] [-f config] [-s livesyncport]";
+
+// that of the original's 1.0 line, as the other texts of dual-stack builds
+const DUAL_USAGE_OPTIONS: &[u8] =
+    b" [-i ip] [-p port] [-P port] [-r redirect] [-d dir] [-u user] [-A ip[/bits]] [-f config] [-s livesyncport]";
 
 // "redirecturlspecify" is the original's
 const HELP_OPTIONS: &[u8] = b"\
@@ -198,6 +205,23 @@ const HELP_OPTIONS: &[u8] = b"\
 \t-d dir    specify directory to try to chroot to (default: \".\")
 \t-u user   specify user under whose privileges opentracker should run (default: \"nobody\")
 \t-A ip     bless an ip address as admin address (e.g. to allow syncs from this address)
+";
+
+// "preceeding" and "[/bits]bless" are the original's
+const DUAL_HELP_OPTIONS: &[u8] = b"\
+\t-f config include and execute the config file
+\t-i ip     specify ip to bind to with next -[pP] (default: any, overrides preceeding ones)
+\t-p port   do bind to tcp port (default: 6969, you may specify more than one)
+\t-P port   do bind to udp port (default: 6969, you may specify more than one)
+\t-r redirecturlspecify url where / should be redirected to (default none)
+\t-d dir    specify directory to try to chroot to (default: \".\")
+\t-u user   specify user under whose privileges opentracker should run (default: \"nobody\")
+\t-A ip[/bits]bless an ip address or net as admin address (e.g. to allow syncs from this address)
+";
+
+const DUAL_HELP_MORE: &[u8] = b"           Here -i 127.0.0.1 selects the ip address for the next -p 6969 and -P 6969.
+           If no port is bound from config file or command line, the last address given
+           (or ::1 if none is set) will be used on port 6969.
 ";
 
 const HELP_EXAMPLE: &[u8] =
@@ -229,6 +253,8 @@ mod tests {
         restrict_stats: false,
         ip_from_proxy: false,
         v6: false,
+        dual_stack: false,
+        v4_only: false,
     };
     const BLACK: Switches = Switches { accesslist: Some(AccessList::Black), ..WHITE };
 
@@ -299,6 +325,12 @@ mod tests {
         );
         let v6 = Switches { v6: true, ..Switches::default() };
         assert_eq!(cli(&[b"-p", b"1"], v6), [bind(Transport::Tcp, "[::]:1")]);
+        let no_v6 = Switches { v4_only: true, dual_stack: true, ..v6 };
+        assert_eq!(
+            cli(&[b"-p", b"1", b"-i", b"::1", b"-P", b"2"], no_v6).iter().flatten().last(),
+            bind(Transport::Udp, "[::1]:2").as_ref().ok()
+        );
+        assert_eq!(cli(&[b"-p", b"1"], no_v6), [bind(Transport::Tcp, "0.0.0.0:1")]);
     }
 
     #[test]

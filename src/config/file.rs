@@ -118,6 +118,8 @@ mod tests {
         restrict_stats: true,
         ip_from_proxy: true,
         v6: false,
+        dual_stack: false,
+        v4_only: false,
     };
 
     fn read(text: &[u8], switches: Switches) -> Vec<Result<Directive, Problem>> {

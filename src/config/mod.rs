@@ -41,14 +41,18 @@ pub struct Switches {
     pub restrict_stats: bool,
     /// `access.proxy`.
     pub ip_from_proxy: bool,
-    /// An IPv6 tracker: its default address is `::`, and it keeps IPv4 blessings mapped.
+    /// There are IPv6 peers: the default address is `::`, and IPv4 blessings are kept mapped.
     pub v6: bool,
+    /// There are peers of both families.
+    pub dual_stack: bool,
+    /// The default address is `0.0.0.0` all the same: by the switch of this name, or because the machine has no IPv6.
+    pub v4_only: bool,
 }
 
 impl Switches {
     /// The address that is bound by default.
     pub fn any_address(&self) -> IpAddr {
-        if self.v6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() }
+        if self.v6 && !self.v4_only { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() }
     }
 }
 
@@ -96,7 +100,7 @@ pub enum Directive {
     Address(IpAddr),
     /// Bind now.
     Bind(Transport, SocketAddr),
-    /// Bless a network, or an address as a network of one. In builds for IPv6 it is always an IPv6 network.
+    /// Bless a network, or an address as a network of one. In builds with IPv6 peers it is always an IPv6 network.
     Bless(IpNet, Permissions),
     /// The directory to chroot to.
     RootDirectory(OsString),

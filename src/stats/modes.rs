@@ -40,10 +40,16 @@ pub struct Query<M> {
 
 impl<M: Copy> Query<M> {
     /// Reads the parameters. `modes` has all modes by name. Of repeated parameters the last counts; without a mode it is `default`.
+    /// An `info_hash` is ignored as other names are, or refused (as the original's 1.0 line).
     ///
     /// # Errors
-    /// A parameter is malformed, or a mode or format unknown.
-    pub fn parse(scanner: &mut Scanner<'_>, modes: &[(&[u8], M)], default: M) -> Result<Query<M>, Refusal> {
+    /// A parameter is malformed or refused, or a mode or format unknown.
+    pub fn parse(
+        scanner: &mut Scanner<'_>,
+        modes: &[(&[u8], M)],
+        default: M,
+        refuses_info_hash: bool,
+    ) -> Result<Query<M>, Refusal> {
         let mut query = Query { mode: default, format: Format::Ben };
         loop {
             let name = match scanner.token(Context::Name) {
@@ -54,6 +60,7 @@ impl<M: Copy> Query<M> {
             match scanner.text(&name) {
                 b"mode" => query.mode = keyword(scanner, modes)?,
                 b"format" => query.format = keyword(scanner, FORMATS)?,
+                b"info_hash" if refuses_info_hash => return Err(Refusal::Parameter),
                 _ => scanner.skip_value(),
             }
         }
@@ -73,7 +80,7 @@ mod tests {
     fn parse(query: &str) -> Result<(u8, Format), Refusal> {
         let modes: [(&[u8], u8); 3] = [(b"peer", 1), (b"torr", 2), (b"tpbs", 3)];
         let mut bytes = format!("{query} HTTP/1.0\r\n\r\n").into_bytes();
-        Query::parse(&mut Scanner::new(&mut bytes, 0), &modes, 0).map(|query| (query.mode, query.format))
+        Query::parse(&mut Scanner::new(&mut bytes, 0), &modes, 0, false).map(|query| (query.mode, query.format))
     }
 
     #[test]
@@ -81,6 +88,10 @@ mod tests {
         assert_eq!(parse(""), Ok((0, Format::Ben)));
         assert_eq!(parse("mode=torr&mode=peer"), Ok((1, Format::Ben)));
         assert_eq!(parse("format=txt&x=1&mode=tpbs"), Ok((3, Format::Txt)));
+        assert_eq!(parse("info_hash=x"), Ok((0, Format::Ben)));
+        let mut bytes = b"info_hash=x ".to_vec();
+        let refused = Query::parse(&mut Scanner::new(&mut bytes, 0), &[], 0, true);
+        assert_eq!(refused.err(), Some(Refusal::Parameter));
         for bad in ["mode=", "mode", "mode=nope", "mode=Peer", "mode=tpbs&format=nope", "format=&mode=peer", "a^=1"] {
             assert_eq!(parse(bad), Err(Refusal::Parameter), "{bad}");
         }

@@ -24,6 +24,9 @@ pub trait Families: Copy + Debug + Default + PartialEq + 'static {
     /// Whether there are peers of IPv6. Where there are these alone, IPv4 peers are among them under their mapped addresses.
     const V6: bool;
 
+    /// Whether there are peers of both families. Then some answers are those of the original's 1.0 line.
+    const DUAL: bool = Self::V4 && Self::V6;
+
     /// The peer with this address and port, most significant byte first. None if swarms have no peers of such addresses.
     fn peer(address: IpAddr, port: [u8; 2]) -> Option<Self::Peer>;
 

@@ -65,6 +65,12 @@ pub(super) fn bind(address: SocketAddr, kind: SocketType) -> Result<OwnedFd, Fai
     bound().map_err(Failure::of(BIND))
 }
 
+/// Whether the machine has IPv6 at all.
+pub fn has_ipv6() -> bool {
+    let socket = rustix::net::socket_with(AddressFamily::INET6, SocketType::DGRAM, SocketFlags::CLOEXEC, None);
+    !matches!(socket, Err(Errno::AFNOSUPPORT))
+}
+
 /// The address that a socket is bound to.
 pub fn local_address(socket: impl AsFd) -> Option<SocketAddr> {
     rustix::net::getsockname(socket).ok()?.try_into().ok()

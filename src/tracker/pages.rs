@@ -11,7 +11,7 @@ use crate::stats::top::Top;
 use crate::stats::woodpeckers::WoodpeckerPage;
 use crate::swarm::{Cursor, Families, PeerCursor};
 use crate::types::{InfoHash, Now};
-use crate::wire::http::Client;
+use crate::wire::http::{Client, Form, Style};
 use std::time::Duration;
 
 /// Bytes of a torrent in a dump at most: an info hash of twenty escapes, and three numbers.
@@ -21,10 +21,8 @@ const TORRENT_MAX: usize = 104;
 pub struct Page<F: Families> {
     builder: Builder<F>,
     logged: bool,
-    /// The client understands chunks.
-    pub chunked: bool,
-    /// The page is compressed.
-    pub gzip: bool,
+    /// How it is sent.
+    pub style: Style,
 }
 
 /// What a page is built from, and how far it is.
@@ -39,20 +37,24 @@ enum Builder<F: Families> {
 impl<F: Families> Page<F> {
     /// All torrents as one scrape. It is logged, and compressed where the client names gzip.
     pub fn full_scrape(now: Now, client: Client) -> Self {
-        let gzip = COMPRESSION_GZIP && client.gzip;
-        Page { logged: true, gzip, ..Self::dump(now, Format::Ben, client) }
+        let mut page = Self::dump(now, Format::Ben, client);
+        page.logged = true;
+        page.style.gzip = COMPRESSION_GZIP && client.gzip;
+        page
     }
 
     /// All torrents in a format. Compressed for everybody, as the original does it, or in builds with
-    /// `compression-gzip-always`, in spite of their name, where the client names gzip.
+    /// `compression-gzip-always`, in spite of their name, where the client names gzip. So it is where there are peers of both families.
     pub fn dump(now: Now, format: Format, client: Client) -> Self {
-        let gzip = COMPRESSION_GZIP && (!COMPRESSION_GZIP_ALWAYS || client.gzip);
-        Page { gzip, ..Self::new(Builder::Dump { format, now, cursor: Cursor::default(), started: false }, client) }
+        let is_for_all = !COMPRESSION_GZIP_ALWAYS && !F::DUAL;
+        let mut page = Self::new(Builder::Dump { format, now, cursor: Cursor::default(), started: false }, client);
+        page.style.gzip = COMPRESSION_GZIP && (is_for_all || client.gzip);
+        page
     }
 
     /// The largest swarms.
     pub fn top(places: usize, client: Client) -> Self {
-        Self::new(Builder::Top { top: Top::new(places), cursor: Cursor::default() }, client)
+        Self::new(Builder::Top { top: Top::new(places, F::DUAL), cursor: Cursor::default() }, client)
     }
 
     /// The networks that most peers come from.
@@ -76,7 +78,12 @@ impl<F: Families> Page<F> {
     }
 
     fn new(builder: Builder<F>, client: Client) -> Self {
-        Page { builder, logged: false, chunked: client.http11, gzip: false }
+        let form = match builder {
+            Builder::Dump { .. } if F::DUAL => Form::Dump,
+            _ if F::DUAL => Form::Statistics,
+            _ => Form::Plain,
+        };
+        Page { builder, logged: false, style: Style { form, chunks: client.http11, gzip: false } }
     }
 
     /// Whether a request for this page is logged on stderr.
@@ -87,7 +94,7 @@ impl<F: Families> Page<F> {
     /// Bytes that the page has at least, as it is sent. Info hashes are random bytes, which no compression makes less.
     pub fn least(&self, tracker: &Tracker<F>) -> usize {
         let Builder::Dump { format, .. } = &self.builder else { return 0 };
-        let each = if self.gzip { size_of::<InfoHash>() } else { dump::torrent_min(*format) };
+        let each = if self.style.gzip { size_of::<InfoHash>() } else { dump::torrent_min(*format) };
         usize::try_from(tracker.swarms().totals().torrents).unwrap_or(usize::MAX).saturating_mul(each)
     }
 

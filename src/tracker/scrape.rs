@@ -43,6 +43,10 @@ impl<F: Families> Tracker<F> {
         if features::MODEST_FULLSCRAPES && !self.modest.allows(now.up, from) {
             return Err(Refusal::NotModest);
         }
-        Ok(Content::Slices(Page::full_scrape(now, Client::of(scanner.bytes()))))
+        let mut client = Client::of(scanner.bytes());
+        if F::DUAL {
+            client = client.after_query(scanner.rest());
+        }
+        Ok(Content::Slices(Page::full_scrape(now, client)))
     }
 }

@@ -15,7 +15,8 @@ use crate::wire::query::Scanner;
 /// What a mode shows.
 #[derive(Clone, Copy)]
 enum Source<F: Families> {
-    /// A text made of counters. The head of the reply has this version: 1.0 if the original builds the page in another thread.
+    /// A text made of counters. The head of the reply has this version: 1.0 if the original builds the page in another thread. In
+    /// the original's 1.0 line, and so where there are peers of both families, it is always 1.1.
     Text(Version, fn(&mut Vec<u8>, &Overview<'_>, &Counters)),
     /// A page that is built in slices.
     Walked(fn(Now, Format, Client) -> Page<F>),
@@ -73,8 +74,11 @@ impl<F: Families> Source<F> {
 impl<F: Families> Tracker<F> {
     /// Answers a request for the statistics.
     pub(super) fn statistics(&mut self, now: Now, scanner: &mut Scanner<'_>) -> Answered<F> {
-        let client = Client::of(scanner.bytes());
-        let query = Query::parse(scanner, Source::<F>::MODES, Source::DEFAULT)?;
+        let mut client = Client::of(scanner.bytes());
+        let query = Query::parse(scanner, Source::<F>::MODES, Source::DEFAULT, F::DUAL)?;
+        if F::DUAL {
+            client = client.after_query(scanner.rest());
+        }
         match query.mode {
             Text(version, write) => {
                 let totals = self.swarms.totals();
@@ -89,7 +93,7 @@ impl<F: Families> Tracker<F> {
                     ceiling: self.swarms.ceiling(),
                 };
                 write(&mut self.body, &overview, &self.counters);
-                Ok(Content::Body(version))
+                Ok(Content::Body(if F::DUAL { Http11 } else { version }))
             }
             Walked(page) => Ok(Content::Slices(page(now, query.format, client))),
             Refused(refusal) => Err(refusal),

@@ -133,10 +133,40 @@ pub enum Framing {
     Close,
 }
 
+/// What the head of a long answer looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// That of the original: plain text, whose status line names 1.0 unless it is sent in chunks.
+    Plain,
+    /// Statistics as the original's 1.0 line sends them: the status line names 1.1 wherever there is a length.
+    Statistics,
+    /// A dump as that line sends it: bytes, always in chunks where the client understands these.
+    Dump,
+}
+
+/// How a long answer is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Style {
+    /// What its head looks like.
+    pub form: Form,
+    /// The client understands chunks.
+    pub chunks: bool,
+    /// It is compressed.
+    pub gzip: bool,
+}
+
 /// Appends the head of a full scrape or of statistics over all torrents. The original's always has the length.
-pub fn long(out: &mut Vec<u8>, framing: Framing, gzip: bool) {
-    out.extend_from_slice(if framing == Framing::Chunked { b"HTTP/1.1 200 OK\r\n" } else { b"HTTP/1.0 200 OK\r\n" });
-    out.extend_from_slice(b"Content-Type: text/plain\r\n");
+pub fn long(out: &mut Vec<u8>, form: Form, framing: Framing, gzip: bool) {
+    let is_11 = match framing {
+        Framing::Chunked => true,
+        Framing::Length(_) => form == Form::Statistics,
+        Framing::Close => false,
+    };
+    out.extend_from_slice(if is_11 { b"HTTP/1.1 200 OK\r\n" } else { b"HTTP/1.0 200 OK\r\n" });
+    out.extend_from_slice(match form {
+        Form::Plain | Form::Statistics => b"Content-Type: text/plain\r\n",
+        Form::Dump => b"Content-Type: application/octet-stream\r\n",
+    });
     if gzip {
         out.extend_from_slice(b"Content-Encoding: gzip\r\n");
     }
@@ -163,6 +193,11 @@ impl Client {
     pub fn of(request: &[u8]) -> Client {
         let searched = request.split_last().map_or(request, |(_, rest)| rest);
         Client { http11: is_http11(request), gzip: memchr::memmem::find(searched, b"gzip").is_some() }
+    }
+
+    /// The same, but gzip counts only in `rest`, what follows the query (as the original's 1.0 line).
+    pub fn after_query(self, rest: &[u8]) -> Client {
+        Client { gzip: self.gzip && memchr::memmem::find(rest, b"gzip").is_some(), ..self }
     }
 }
 
@@ -221,11 +256,12 @@ mod tests {
 
     #[test]
     fn heads_of_long_answers() {
-        let head = |framing, gzip| {
+        let of = |form, framing, gzip| {
             let mut out = Vec::new();
-            long(&mut out, framing, gzip);
+            long(&mut out, form, framing, gzip);
             String::from_utf8(out).unwrap()
         };
+        let head = |framing, gzip| of(Form::Plain, framing, gzip);
         let (plain, packed) =
             ("Content-Type: text/plain\r\n", "Content-Type: text/plain\r\nContent-Encoding: gzip\r\n");
         let old = "HTTP/1.0 200 OK\r\n";
@@ -234,6 +270,12 @@ mod tests {
         assert_eq!(head(Framing::Close, false), format!("{old}{plain}\r\n"));
         let chunked = "Transfer-Encoding: chunked\r\n\r\n";
         assert_eq!(head(Framing::Chunked, true), format!("HTTP/1.1 200 OK\r\n{packed}{chunked}"));
+        let length = "Content-Length: 7\r\n\r\n";
+        assert_eq!(of(Form::Statistics, Framing::Length(7), false), format!("HTTP/1.1 200 OK\r\n{plain}{length}"));
+        assert_eq!(of(Form::Statistics, Framing::Close, false), format!("{old}{plain}\r\n"));
+        let bytes = "Content-Type: application/octet-stream\r\n";
+        assert_eq!(of(Form::Dump, Framing::Length(7), false), format!("{old}{bytes}{length}"));
+        assert_eq!(of(Form::Dump, Framing::Chunked, false), format!("HTTP/1.1 200 OK\r\n{bytes}{chunked}"));
     }
 
     #[test]

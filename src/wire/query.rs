@@ -86,6 +86,11 @@ impl<'a> Scanner<'a> {
         self.bytes
     }
 
+    /// All bytes from the position on.
+    pub fn rest(&self) -> &[u8] {
+        self.bytes.get(self.position()..).unwrap_or_default()
+    }
+
     /// The bytes of a token.
     pub fn text(&self, range: &Range<usize>) -> &[u8] {
         self.bytes.get(range.clone()).unwrap_or_default()

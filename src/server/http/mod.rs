@@ -138,8 +138,8 @@ impl<F: Families> Http<F> {
     }
 
     fn begin_answer(&mut self, name: Name, from: IpAddr, page: Box<Page<F>>) {
-        let (chunks, gzip) = (page.chunked, page.gzip);
-        self.answers.begin(name, from, page, chunks, gzip);
+        let style = page.style;
+        self.answers.begin(name, from, page, style);
     }
 
     /// Goes on with a connection that the poller has news of.

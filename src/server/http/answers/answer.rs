@@ -18,7 +18,7 @@ use super::{Io, Size};
 use crate::features::gzip::Encoder;
 use crate::limits::{ANSWER_PIECE, ANSWER_SLICE_MAX, ANSWER_WINDOW, GZIP_MEMORY};
 use crate::server::http::connections::Name;
-use crate::wire::http::{self, Framing};
+use crate::wire::http::{self, Form, Framing, Style};
 use std::io::ErrorKind;
 use std::net::IpAddr;
 
@@ -96,9 +96,7 @@ pub(super) struct Answer<P> {
     phase: Phase,
     /// What is left to build; `None` when all is built.
     page: Option<P>,
-    /// The client understands chunks.
-    chunks: bool,
-    gzip: bool,
+    style: Style,
     encoder: Gzip,
     /// The piece that is being filled, with room before it.
     filling: Vec<u8>,
@@ -120,8 +118,8 @@ pub(super) struct Sizes {
 }
 
 impl<P> Answer<P> {
-    /// An answer of which nothing is built yet. `chunks`: the client understands chunks.
-    pub(super) fn new(name: Name, to: IpAddr, page: P, chunks: bool, gzip: bool, sizes: Sizes) -> Self {
+    /// An answer of which nothing is built yet.
+    pub(super) fn new(name: Name, to: IpAddr, page: P, style: Style, sizes: Sizes) -> Self {
         Answer {
             name,
             to,
@@ -129,8 +127,7 @@ impl<P> Answer<P> {
             blocked: false,
             phase: Phase::Waiting,
             page: Some(page),
-            chunks,
-            gzip,
+            style,
             encoder: Gzip::Idle,
             filling: Vec::new(),
             spare: Vec::new(),
@@ -169,7 +166,7 @@ impl<P> Answer<P> {
 
     /// Bytes that building it takes besides finished pieces.
     fn aside(&self) -> usize {
-        2 * ANSWER_PIECE + if self.gzip { GZIP_MEMORY } else { 0 }
+        2 * ANSWER_PIECE + if self.style.gzip { GZIP_MEMORY } else { 0 }
     }
 
     /// Does a small part of the work that is left.
@@ -232,7 +229,7 @@ impl<P> Answer<P> {
     /// Compresses or queues a piece that is full, or the last one.
     fn finish_piece(&mut self, compressor: Option<&Compressor>) -> Step {
         let last = self.page.is_none();
-        if !self.gzip {
+        if !self.style.gzip {
             let piece = std::mem::take(&mut self.filling);
             self.add(piece, last);
             return Step::Again;
@@ -286,7 +283,7 @@ impl<P> Answer<P> {
             if self.pieces.length() > self.sizes.whole_max {
                 self.stream();
             } else if last {
-                self.put_head(Framing::Length(self.pieces.length()));
+                self.put_head_of_whole();
             }
         }
         if last {
@@ -297,16 +294,26 @@ impl<P> Answer<P> {
         }
     }
 
+    /// Puts the head before an answer that is made whole before it is sent.
+    fn put_head_of_whole(&mut self) {
+        if self.style.chunks && self.style.form == Form::Dump {
+            self.put_head(Framing::Chunked);
+            self.pieces.push_last_chunk();
+        } else {
+            self.put_head(Framing::Length(self.pieces.length()));
+        }
+    }
+
     /// Begins to send before the length is known.
     fn stream(&mut self) {
-        let framing = if self.chunks { Framing::Chunked } else { Framing::Close };
+        let framing = if self.style.chunks { Framing::Chunked } else { Framing::Close };
         self.put_head(framing);
         self.phase = Phase::Streaming(framing);
     }
 
     fn put_head(&mut self, framing: Framing) {
         let mut head = Vec::with_capacity(ROOM);
-        http::long(&mut head, framing, self.gzip);
+        http::long(&mut head, self.style.form, framing, self.style.gzip);
         self.pieces.put_head(&head, framing == Framing::Chunked);
     }
 

@@ -14,6 +14,7 @@ use super::connections::Name;
 use super::deadlines::Deadlines;
 use crate::features::COMPRESSION_GZIP;
 use crate::limits::{ANSWER_STALL, DISCARD_STEP};
+use crate::wire::http::Style;
 use answer::{Answer, Place, Sizes, Step};
 use budget::Budget;
 use compressor::Compressor;
@@ -99,10 +100,10 @@ impl<P> Answers<P> {
         self.compressor.as_ref().map(|compressor| compressor.waker().as_fd())
     }
 
-    /// Begins an answer to a connection that has none. `chunks`: it can read chunks.
-    pub(super) fn begin(&mut self, name: Name, to: IpAddr, page: P, chunks: bool, gzip: bool) {
+    /// Begins an answer to a connection that has none.
+    pub(super) fn begin(&mut self, name: Name, to: IpAddr, page: P, style: Style) {
         let sizes = Sizes { whole_max: self.budget.whole_max(), small_max: self.budget.small_max() };
-        self.answers.insert(name.slot(), Answer::new(name, to, page, chunks, gzip, sizes));
+        self.answers.insert(name.slot(), Answer::new(name, to, page, style, sizes));
         self.enqueue(name);
     }
 

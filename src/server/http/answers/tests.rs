@@ -5,6 +5,7 @@ use crate::limits::{
     ANSWER_PIECE, ANSWER_SMALL_PART, ANSWER_WHOLE_PART, ANSWER_WINDOW, ANSWERS_BUDGET, ANSWERS_KEPT_PART,
     ANSWERS_SHARE_PART,
 };
+use crate::wire::http::Form;
 use std::io::ErrorKind;
 use std::net::IpAddr;
 
@@ -76,6 +77,10 @@ fn address(n: u32) -> IpAddr {
     n.to_be_bytes().into()
 }
 
+fn style(chunks: bool, gzip: bool) -> Style {
+    Style { form: Form::Plain, chunks, gzip }
+}
+
 struct Play {
     answers: Answers<Page>,
     fake: Fake,
@@ -91,7 +96,11 @@ impl Play {
     }
 
     fn begin(&mut self, n: u32, from: u32, page: Page, chunks: bool) {
-        self.answers.begin(name(n), address(from), page, chunks, false);
+        self.begin_as(n, from, page, style(chunks, false));
+    }
+
+    fn begin_as(&mut self, n: u32, from: u32, page: Page, style: Style) {
+        self.answers.begin(name(n), address(from), page, style);
     }
 
     /// A receiver that takes so many bytes and then no more.
@@ -176,6 +185,23 @@ fn beyond_the_bound_it_is_streamed_by_what_the_receiver_reads() {
         assert_eq!(head, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n");
         assert!(dechunk(&got) == body(page));
     }
+}
+
+#[test]
+fn a_dump_is_in_chunks_however_short_it_is() {
+    let mut play = Play::new();
+    let page = Page { slices: 3, known: false };
+    for (n, chunks) in [(1, false), (2, true)] {
+        play.begin_as(n, n, page, Style { form: Form::Dump, ..style(chunks, false) });
+        play.run();
+    }
+    let bytes = "200 OK\r\nContent-Type: application/octet-stream\r\n";
+    let (head, got) = play.reply(1);
+    assert_eq!(head, format!("HTTP/1.0 {bytes}Content-Length: {}\r\n\r\n", got.len()));
+    assert!(got == body(page));
+    let (head, got) = play.reply(2);
+    assert_eq!(head, format!("HTTP/1.1 {bytes}Transfer-Encoding: chunked\r\n\r\n"));
+    assert!(dechunk(&got) == body(page));
 }
 
 #[test]
@@ -307,9 +333,9 @@ fn compressed_pieces_come_back() {
     let Some(waiting) = play.answers.compressor().map(|fd| fd.try_clone_to_owned().unwrap()) else { return };
     let packed = Page { slices: 100, known: false };
     for n in 0..10 {
-        play.answers.begin(name(n), address(n), packed, true, true);
+        play.begin_as(n, n, packed, style(true, true));
     }
-    play.answers.begin(name(50), address(50), packed, true, true);
+    play.begin_as(50, 50, packed, style(true, true));
     play.run();
     play.answers.cancel(name(50));
     while play.over.len() < 10 {
