@@ -6,13 +6,13 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs::File;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::harness::canonical::{self, latin1};
+use crate::harness::canonical::{self, Families, latin1};
 use crate::harness::script::{self, Action, Script, Spelling, Step};
 use crate::harness::{self, Build, SILENCE, SOON, Starter, Tracker, http, udp};
 use rustix::process::Signal;
@@ -40,6 +40,17 @@ conversations! {
     config_file => "config-file",
     config_file_errors => "config-file-errors",
     config_file_values => "config-file-values",
+    dual_access_list_white => "dual-access-list-white",
+    dual_addresses_named => "dual-addresses-named",
+    dual_command_line => "dual-command-line",
+    dual_full_scrape => "dual-full-scrape",
+    dual_gzip => "dual-gzip",
+    dual_http => "dual-http",
+    dual_one_address => "dual-one-address",
+    dual_restricted_stats => "dual-restricted-stats",
+    dual_state => "dual-state",
+    dual_statistics => "dual-statistics",
+    dual_udp => "dual-udp",
     full_scrape => "full-scrape",
     gzip => "gzip",
     gzip_always => "gzip-always",
@@ -87,8 +98,8 @@ fn for_another_build(script: &Script, build: &Build) -> Option<String> {
     let missing = script.needs.iter().find(|feature| !build.has(feature)).map(|feature| format!("needs {feature}"));
     // Without an access list means: of either kind.
     let wrong = script.without.iter().find(|feature| build.has(feature)).map(|feature| format!("not with {feature}"));
-    // Addresses are of one family in a build.
-    let family = script.ipv6 != build.v6();
+    // Addresses are of one family in a build, unless they are of both.
+    let family = script.ipv6 != build.v6() && !script.dual;
     missing.or(wrong).or(family.then(|| "needs the other address family".to_string()))
 }
 
@@ -126,6 +137,7 @@ struct Stage {
     place: Option<Starter>,
     clients: HashMap<String, udp::Client>,
     ipv6: bool,
+    dual: bool,
 }
 
 impl Stage {
@@ -133,6 +145,9 @@ impl Stage {
         let mut starter = Starter::of(build.clone());
         if script.ipv6 {
             starter = starter.on(Ipv6Addr::LOCALHOST.into());
+        }
+        if script.dual {
+            starter = starter.on_all();
         }
         if script.same_port {
             starter = starter.same_port();
@@ -157,7 +172,7 @@ impl Stage {
         }
         let starter = starter.args(words);
         let (tracker, place) = if script.no_server { (None, Some(starter)) } else { (Some(starter.start()), None) };
-        Self { build, tracker, place, clients: HashMap::new(), ipv6: script.ipv6 }
+        Self { build, tracker, place, clients: HashMap::new(), ipv6: script.ipv6, dual: script.dual }
     }
 
     fn value(&self, word: &str) -> Option<String> {
@@ -201,13 +216,20 @@ impl Stage {
     }
 
     fn act(&mut self, step: &Step, want: &str) -> Option<String> {
-        let options = canonical::Options { count_only: step.count, v6: self.ipv6, mask_body: step.mask };
+        let families = match () {
+            () if self.dual => Families::Both,
+            () if self.ipv6 => Families::V6,
+            () if self.build.has("dual-stack") => Families::V4OfBoth,
+            () => Families::V4,
+        };
+        let is_v6 = self.ipv6 || self.source(step).is_ipv6();
+        let options = canonical::Options { count_only: step.count, families, is_v6, mask_body: step.mask };
         match &step.action {
             Action::Http(pieces) => {
                 let pieces: Vec<Vec<u8>> = pieces.iter().map(|piece| self.expand(piece, Spelling::Percent)).collect();
                 let source = self.source(step);
-                let tracker = self.tracker();
-                let mut client = http::Client::connect(tracker.tcp_address(), Some(source)).expect("a connection");
+                let to = at_family_of(source, self.tracker().tcp_address());
+                let mut client = http::Client::connect(to, Some(source)).expect("a connection");
                 client.send_pieces(&pieces);
                 let reply = client.read_all(if want.starts_with("open") { STAYS_OPEN } else { ANSWER });
                 Some(canonical::http(&reply, options))
@@ -246,7 +268,7 @@ impl Stage {
     /// Sends the datagram that a step describes, and waits for the answer.
     fn datagram(&mut self, step: &Step, text: &str, wait: Duration) -> Option<Vec<u8>> {
         let source = self.source(step);
-        let to = self.tracker().udp_address();
+        let to = at_family_of(source, self.tracker().udp_address());
         let text = String::from_utf8(self.expand(text, Spelling::Hex)).expect("a description");
         let client = self.clients.entry(source.to_string());
         let client = client.or_insert_with(|| udp::Client::new(to, source).expect("a socket"));
@@ -310,6 +332,11 @@ impl Stage {
         }
         outcome
     }
+}
+
+/// Where a client reaches a tracker that listens on all addresses: in its own family.
+fn at_family_of(client: IpAddr, tracker: SocketAddr) -> SocketAddr {
+    if client.is_ipv6() { SocketAddr::new(Ipv6Addr::LOCALHOST.into(), tracker.port()) } else { tracker }
 }
 
 fn outcome(status: std::process::ExitStatus) -> String {

@@ -94,6 +94,7 @@ const RECIPES: &[(&str, &str)] = &[
     // on make's command line: in place of the usual ones
     ("make FEATURES='-DWANT_V6 -DWANT_FULLSCRAPE'", "fullscrape v6"),
     ("make FEATURES=-DWANT_V6", "v6"),
+    ("make FEATURES='-DWANT_FULLSCRAPE -DWANT_DUAL_STACK -DWANT_V4_ONLY'", "dual-stack fullscrape v4-only"),
     ("make FEATURES=-DWANT_V6=1", "v6"),
     ("make FEATURES='v6 sync-live'", "sync-live v6"),
     ("make FEATURES=", ""),

@@ -71,7 +71,8 @@ impl Build {
 
     /// The address that stands for all of its family. For IPv6 that includes IPv4.
     pub fn wildcard(&self) -> IpAddr {
-        if self.v6() { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() }
+        let v6 = self.v6() || self.has("dual-stack");
+        if v6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() }
     }
 
     /// Whether tests can move the clock of this program: only our own debug builds look at it.
@@ -89,6 +90,8 @@ fn own_features() -> Vec<String> {
     let switches: &[(&str, bool)] = &[
         ("fullscrape", cfg!(feature = "fullscrape")),
         ("v6", cfg!(feature = "v6")),
+        ("dual-stack", cfg!(feature = "dual-stack")),
+        ("v4-only", cfg!(feature = "v4-only")),
         ("compression-gzip", cfg!(feature = "compression-gzip")),
         ("compression-gzip-always", cfg!(feature = "compression-gzip-always")),
         ("accesslist-black", cfg!(feature = "accesslist-black")),

@@ -13,10 +13,26 @@ use super::http::{End, Reply};
 pub struct Options {
     /// Count the peers instead of naming them: where the tracker chooses among more.
     pub count_only: bool,
-    /// Peers are IPv6.
-    pub v6: bool,
+    /// Which peers an answer over HTTP can have.
+    pub families: Families,
+    /// The client is of IPv6, so that an answer over UDP has such peers.
+    pub is_v6: bool,
     /// Replace the whole body.
     pub mask_body: bool,
+}
+
+/// The families of the peers in an HTTP answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Families {
+    /// `5:peers` alone.
+    #[default]
+    V4,
+    /// `6:peers6` alone.
+    V6,
+    /// The same as V4, from a tracker for both families: an empty list may be missing.
+    V4OfBoth,
+    /// Either may be missing. The lists have their keys before them: `peers 127.0.0.1#1 peers6 ::1#1`.
+    Both,
 }
 
 /// What was received over HTTP, answer by answer, each by [`answer`]; `open` in front if the tracker did not close.
@@ -48,10 +64,13 @@ pub fn http(reply: &Reply, options: Options) -> String {
 }
 
 /// One answer: `404` and the like for errors spelled right to the byte, `redirect URL`, `ok:` and the body after the
-/// head of a short answer, `page:` and `gzip page:` for a long one. Anything else is given in full.
+/// head of a short answer, `page:` and `gzip page:` for a long one, `dump:`, `chunks:` and `gzip chunks:` for a dump of a dual-stack
+/// build. Anything else is given in full.
 fn answer(head: &str, body: &[u8], options: Options) -> String {
     const TYPE: &str = "Content-Type: text/plain\r\n";
+    const BYTES: &str = "Content-Type: application/octet-stream\r\n";
     const LENGTH: &str = "Content-Length: LENGTH\r\n\r\n";
+    const CHUNKS: &str = "Transfer-Encoding: chunked\r\n\r\n";
     const ERRORS: &[(&str, &str)] = &[
         ("400", "Invalid Request"),
         ("402", "Payment Required"),
@@ -74,6 +93,12 @@ fn answer(head: &str, body: &[u8], options: Options) -> String {
         ("page: ", body.to_vec())
     } else if head == format!("HTTP/1.0 200 OK\r\n{TYPE}Content-Encoding: gzip\r\n{LENGTH}") {
         ("gzip page: ", gunzipped(body))
+    } else if head == format!("HTTP/1.0 200 OK\r\n{BYTES}{LENGTH}") {
+        ("dump: ", body.to_vec())
+    } else if head == format!("HTTP/1.1 200 OK\r\n{BYTES}{CHUNKS}") {
+        ("chunks: ", dechunked(body))
+    } else if head == format!("HTTP/1.1 200 OK\r\n{BYTES}Content-Encoding: gzip\r\n{CHUNKS}") {
+        ("gzip chunks: ", gunzipped(&dechunked(body)))
     } else {
         return format!("{head:?} {:?}", latin1(body));
     };
@@ -97,7 +122,7 @@ pub fn udp(reply: Option<&[u8]>, options: Options) -> String {
         1 if reply.len() >= 20 => {
             let interval = word(8);
             let note = if (1620..=1979).contains(&interval) { String::new() } else { format!(" INTERVAL {interval}") };
-            let peers = peers(&reply[20..], options.v6, options.count_only);
+            let peers = peers(&reply[20..], options.is_v6, options.count_only);
             format!("{} leeching, {} seeding{note}: {peers}", word(12), word(16)).trim_end().to_string()
         }
         2 if reply[8..].chunks_exact(12).remainder().is_empty() => {
@@ -134,6 +159,25 @@ pub fn peers(bytes: &[u8], v6: bool, count_only: bool) -> String {
         (_, false) => format!("SAME PEER TWICE {}", all.join(" ")),
         (true, true) => format!("{named} distinct peers"),
         (false, true) => all.join(" "),
+    }
+}
+
+/// The body that chunks make; what is wrong with them is said.
+fn dechunked(mut body: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    loop {
+        let chunk = body.windows(2).position(|two| two == b"\r\n").and_then(|end| {
+            let length = usize::from_str_radix(std::str::from_utf8(&body[..end]).ok()?, 16).ok()?;
+            let (chunk, rest) = body[end + 2..].split_at_checked(length)?;
+            body = rest.strip_prefix(b"\r\n")?;
+            Some(chunk)
+        });
+        match chunk {
+            None => return format!("BAD CHUNKS after {} bytes", out.len()).into_bytes(),
+            Some([]) if body.is_empty() => return out,
+            Some([]) => return format!("{} BYTES BEHIND THE LAST CHUNK", body.len()).into_bytes(),
+            Some(chunk) => out.extend_from_slice(chunk),
+        }
     }
 }
 
@@ -240,18 +284,37 @@ fn announce(body: &[u8], options: Options) -> Option<String> {
     let interval = digits(&mut rest)?;
     rest = rest.strip_prefix(b"e12:min intervali")?;
     let minimum = digits(&mut rest)?;
-    rest = rest.strip_prefix(if options.v6 { b"e6:peers6".as_slice() } else { b"e5:peers" })?;
-    let length = usize::try_from(digits(&mut rest)?).ok()?;
-    rest = rest.strip_prefix(b":")?;
-    let list = rest.get(..length)?;
-    if rest.get(length..)? != b"e" {
+    rest = rest.strip_prefix(b"e")?;
+    let v4 = list(&mut rest, b"5:peers")?;
+    let v6 = list(&mut rest, b"6:peers6")?;
+    if rest != b"e" {
         return None;
     }
+    let named = |list: &[u8], v6| peers(list, v6, options.count_only);
+    let lists = match (options.families, v4, v6) {
+        (Families::V4 | Families::V4OfBoth, Some(v4), None) => named(v4, false),
+        (Families::V4OfBoth, None, None) => String::new(),
+        (Families::V6, None, Some(v6)) => named(v6, true),
+        (Families::Both, v4, v6) => {
+            let v4 = v4.map(|list| format!("peers {}", named(list, false)));
+            let v6 = v6.map(|list| format!("peers6 {}", named(list, true)));
+            v4.into_iter().chain(v6).map(|list| list.trim_end().to_string()).collect::<Vec<_>>().join(" ")
+        }
+        _ => return None,
+    };
     let good = (1620..=1979).contains(&interval) && minimum == interval / 2;
     let note = if good { String::new() } else { format!(" INTERVAL {interval}/{minimum}") };
-    let list = peers(list, options.v6, options.count_only);
-    let words = format!("{complete} seeding, {downloaded}{incomplete} leeching{note}: {list}");
+    let words = format!("{complete} seeding, {downloaded}{incomplete} leeching{note}: {lists}");
     Some(words.trim_end().to_string())
+}
+
+/// The list of peers under a key, if that comes next. `None`: it is malformed.
+fn list<'a>(rest: &mut &'a [u8], key: &[u8]) -> Option<Option<&'a [u8]>> {
+    let Some(mut after) = rest.strip_prefix(key) else { return Some(None) };
+    let length = usize::try_from(digits(&mut after)?).ok()?;
+    let (list, after) = after.strip_prefix(b":")?.split_at_checked(length)?;
+    *rest = after;
+    Some(Some(list))
 }
 
 fn digits(rest: &mut &[u8]) -> Option<u64> {

@@ -6,6 +6,7 @@
 //! needs FEATURE...      without FEATURE...   which builds this is for
 //! args WORDS            bare                 command line; bare: without address, ports, directory and user
 //! no-server   ipv6      same-port            no tracker but the ones that `run` starts; listens on ::1; UDP = TCP port
+//! dual                                       listens on all addresses of both families; IPv6 clients ask at ::1
 //! root                                       what it says is so for root only
 //! file NAME             and | lines          a file in the tracker's root directory
 //!
@@ -59,6 +60,8 @@ pub struct Script {
     pub root: bool,
     /// Listens on ::1.
     pub ipv6: bool,
+    /// Listens on all addresses of both families.
+    pub dual: bool,
     /// One port for both.
     pub same_port: bool,
     /// Files, by name.
@@ -151,6 +154,7 @@ impl Script {
             "no-server" => self.no_server = true,
             "root" => self.root = true,
             "ipv6" => self.ipv6 = true,
+            "dual" => self.dual = true,
             "same-port" => self.same_port = true,
             "file" => {
                 self.files.push((rest.into(), Vec::new()));
