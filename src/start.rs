@@ -7,8 +7,8 @@ mod summary;
 
 use crate::access::{Change, Pipe};
 use crate::cluster;
-use crate::config::cli::{self, Cli};
-use crate::config::{Directive, Permissions, Switches, TRACKER_PORT, Transport, file};
+use crate::config::cli::Cli;
+use crate::config::{Directive, Permissions, Switches, TRACKER_PORT, Transport, file, help};
 use crate::features::{DUAL_STACK, SWITCHES, V6};
 use crate::limits::{
     ANSWERS_BUDGET, ANSWERS_BUDGET_MIN, BLESSINGS_MAX, COALESCE_RATE, CONNECTION_BYTES_MAX, CONNECTIONS_MAX,
@@ -160,11 +160,11 @@ impl Start {
         };
         for directive in Cli::new(words, switches) {
             let Ok(directive) = directive else {
-                return Err(Exit { code: 1, message: cli::usage(&name, &SWITCHES) });
+                return Err(Exit { code: 1, message: help::usage(&name, &SWITCHES) });
             };
             match directive {
                 Directive::Include(file) => start.include(&file)?,
-                Directive::Help => return Err(Exit { code: 0, message: cli::help(&name, &SWITCHES) }),
+                Directive::Help => return Err(Exit { code: 0, message: help::help(&name, &SWITCHES) }),
                 Directive::Version => return Err(Exit { code: 0, message: version().into_bytes() }),
                 directive => start.apply(directive)?,
             }

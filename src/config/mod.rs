@@ -6,6 +6,7 @@
 
 pub mod cli;
 pub mod file;
+pub mod help;
 mod keys;
 
 use std::ffi::OsString;
@@ -131,7 +132,7 @@ pub enum Directive {
     LiveSyncListen(SocketAddr),
     /// Read this config file now.
     Include(OsString),
-    /// Print [`cli::help`] on stderr, exit 0.
+    /// Print [`help::help`] on stderr, exit 0.
     Help,
     /// Print the version on stderr, exit 0.
     Version,
