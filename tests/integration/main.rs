@@ -9,6 +9,7 @@ mod confinement;
 mod connections;
 mod conversations;
 mod differential;
+mod dual;
 mod harness;
 mod keepalive;
 mod layout;

@@ -30,14 +30,20 @@ impl Network {
     /// The same, with these torrents on its list where it was built with a whitelist.
     #[track_caller]
     pub fn tracker_that_knows(&self, node: usize, torrents: impl IntoIterator<Item = [u8; 20]>) -> Node<'_> {
-        let mut config = format!("livesync.cluster.listen {}:{PORT}\n", address(node));
-        for other in (0..self.nodes).filter(|other| *other != node) {
-            let _ = writeln!(config, "livesync.cluster.node_ip {}", address(other));
-        }
+        let config = self.cluster_config(node);
         let starter = Starter::new().own_cluster().allow(torrents).file("cluster.conf", config.as_bytes());
         let starter = starter.wrap(["ip", "netns", "exec", &self.name(node)]).args(["-f", "cluster.conf"]);
         let tracker = self.inside(node, || starter.start());
         Node { network: self, node, tracker }
+    }
+
+    /// What the config file of a tracker at a node says of the cluster.
+    pub fn cluster_config(&self, node: usize) -> String {
+        let mut config = format!("livesync.cluster.listen {}:{PORT}\n", address(node));
+        for other in (0..self.nodes).filter(|other| *other != node) {
+            let _ = writeln!(config, "livesync.cluster.node_ip {}", address(other));
+        }
+        config
     }
 
     /// A socket at a node that receives what all others send.
@@ -174,6 +180,11 @@ impl Receiver {
             Record { hash: bytes[..20].try_into().unwrap(), port, flags: rest[2], age: rest[3] }
         };
         Some((from, head[..4].try_into().unwrap(), records.chunks_exact(24 + width()).map(read).collect()))
+    }
+
+    /// The socket itself, for packets of other types.
+    pub fn into_socket(self) -> UdpSocket {
+        self.0
     }
 
     /// The records of the next packet.

@@ -1,7 +1,9 @@
 //! Filters around a tracker's system calls, as container runtimes and units of systemd put them.
 
 use libc::c_long;
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, TargetArch,
+};
 use std::collections::BTreeSet;
 use std::process::Command;
 
@@ -21,6 +23,17 @@ pub fn killing_at(calls: &Calls) -> BpfProgram {
 /// Kills the process at any call but these.
 pub fn killing_except_at(calls: &Calls) -> BpfProgram {
     filter(calls, SeccompAction::KillProcess, SeccompAction::Allow)
+}
+
+/// Lets all calls pass but those that make sockets of IPv6, which fail as on a machine without it.
+pub fn without_ipv6() -> BpfProgram {
+    let arch = TargetArch::try_from(std::env::consts::ARCH).expect("a machine that has filters");
+    let v6 = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, libc::AF_INET6 as u64);
+    let rule = v6.and_then(|v6| SeccompRule::new(vec![v6])).expect("a rule");
+    let rules = [(wide(libc::SYS_socket), vec![rule])].into();
+    SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::Errno(libc::EAFNOSUPPORT as u32), arch)
+        .and_then(BpfProgram::try_from)
+        .expect("a filter")
 }
 
 fn filter(calls: &Calls, other: SeccompAction, these: SeccompAction) -> BpfProgram {
