@@ -1,12 +1,12 @@
 //! How a reply of peers of both families is shared out between them (as the original's 1.0 line).
 
-/// What whole shares are counted in: proportions are rounded down to so many parts.
-const SCALE: usize = 1024;
+/// Proportions are whole numbers of such parts.
+const SCALE: u64 = 1024;
 
 /// How many IPv4 and how many IPv6 peers are in a reply of so many at most, where there are `v4` and `v6` of them.
 ///
 /// If not all fit, a quarter of the reply is each family's for sure, as far as it has peers, and the rest is shared out by how many
-/// others each has. What rounding leaves goes to IPv6 first.
+/// others each has. What rounding leaves, two at most, goes to both in turn, to IPv6 first.
 pub(in crate::swarm) fn shares(v4: usize, v6: usize, wanted: usize) -> (usize, usize) {
     if v4 + v6 <= wanted {
         return (v4, v6);
@@ -14,11 +14,13 @@ pub(in crate::swarm) fn shares(v4: usize, v6: usize, wanted: usize) -> (usize, u
     let (sure_v4, sure_v6) = (v4.min(wanted / 4), v6.min(wanted / 4));
     let (others_v4, others_v6) = (v4 - sure_v4, v6 - sure_v6);
     let rest = wanted - sure_v4 - sure_v6;
-    let scaled = rest * SCALE / (others_v4 + others_v6);
-    let share_v4 = sure_v4 + others_v4 * scaled / SCALE;
-    let share_v6 = sure_v6 + others_v6 * scaled / SCALE;
-    let share_v6 = share_v6 + (wanted - share_v4 - share_v6).min(v6 - share_v6);
-    let share_v4 = share_v4 + (wanted - share_v4 - share_v6).min(v4 - share_v4);
+    let all_others = (others_v4 + others_v6) as u64;
+    let part = |others: usize| (rest as u64 * (others as u64 * SCALE / all_others) / SCALE) as usize;
+    let (mut share_v4, mut share_v6) = (sure_v4 + part(others_v4), sure_v6 + part(others_v6));
+    while share_v4 + share_v6 < wanted {
+        share_v6 += usize::from(share_v6 < v6);
+        share_v4 += usize::from(share_v4 < v4 && share_v4 + share_v6 < wanted);
+    }
     (share_v4, share_v6)
 }
 
@@ -31,6 +33,7 @@ mod tests {
     fn shares_are_the_originals() {
         // IPv4 peers, IPv6 peers, wanted, and the share of each
         let recorded = [
+            // as its 1.0 line answered
             (60, 10, 50, (40, 10)),
             (60, 10, 20, (14, 6)),
             (60, 10, 3, (2, 1)),
@@ -42,6 +45,14 @@ mod tests {
             (90, 80, 200, (90, 80)),
             (90, 80, 7, (3, 4)),
             (90, 80, 11, (5, 6)),
+            // where rounding leaves two, and in large swarms
+            (1966, 328, 188, (129, 59)),
+            (267, 565, 199, (79, 120)),
+            (1556, 18, 68, (50, 18)),
+            (39, 197, 126, (33, 93)),
+            (28_023, 1280, 2, (1, 1)),
+            (28_023, 1280, 200, (145, 55)),
+            (25_438, 41, 126, (94, 32)),
         ];
         for (v4, v6, wanted, expected) in recorded {
             assert_eq!(shares(v4, v6, wanted), expected, "{v4}, {v6}, {wanted}");
