@@ -137,11 +137,12 @@ struct Stage {
     place: Option<Starter>,
     clients: HashMap<String, udp::Client>,
     ipv6: bool,
-    dual: bool,
+    families: Families,
 }
 
 impl Stage {
     fn set(script: &Script, build: Build) -> Self {
+        let families = Families::of(script.dual, script.ipv6, build.has("dual-stack"));
         let mut starter = Starter::of(build.clone());
         if script.ipv6 {
             starter = starter.on(Ipv6Addr::LOCALHOST.into());
@@ -172,7 +173,7 @@ impl Stage {
         }
         let starter = starter.args(words);
         let (tracker, place) = if script.no_server { (None, Some(starter)) } else { (Some(starter.start()), None) };
-        Self { build, tracker, place, clients: HashMap::new(), ipv6: script.ipv6, dual: script.dual }
+        Self { build, tracker, place, clients: HashMap::new(), ipv6: script.ipv6, families }
     }
 
     fn value(&self, word: &str) -> Option<String> {
@@ -202,11 +203,11 @@ impl Stage {
             let first = script::fill(first, Spelling::Hex, &|word| self.value(word));
             let body = latin1(&script::lines(lines, &|word| self.value(word)));
             let want = if body.is_empty() { first } else { format!("{first} {body}") };
-            self.in_words_of_the_build(want)
+            self.families.words(want)
         });
         let mut got = None;
         let ask = || {
-            got = self.act(step, want.as_deref().unwrap_or("")).map(|answer| self.in_words_of_the_build(answer));
+            got = self.act(step, want.as_deref().unwrap_or("")).map(|answer| self.families.words(answer));
             (got == want).then_some(())
         };
         let limit = if step.until { SOON } else { Duration::ZERO };
@@ -216,23 +217,10 @@ impl Stage {
         }
     }
 
-    /// Long answers of a tracker for both families have other heads, which its own conversations check; those for all builds pass over
-    /// that.
-    fn in_words_of_the_build(&self, answer: String) -> String {
-        let other_heads = self.build.has("dual-stack") && !self.dual;
-        let long = ["page: ", "dump: ", "chunks: "].into_iter().find_map(|word| answer.strip_prefix(word));
-        long.filter(|_| other_heads).map_or_else(|| answer.clone(), |body| format!("ok: {body}"))
-    }
-
     fn act(&mut self, step: &Step, want: &str) -> Option<String> {
-        let families = match () {
-            () if self.dual => Families::Both,
-            () if self.ipv6 => Families::V6,
-            () if self.build.has("dual-stack") => Families::V4OfBoth,
-            () => Families::V4,
-        };
         let is_v6 = self.ipv6 || self.source(step).is_ipv6();
-        let options = canonical::Options { count_only: step.count, families, is_v6, mask_body: step.mask };
+        let options =
+            canonical::Options { count_only: step.count, families: self.families, is_v6, mask_body: step.mask };
         match &step.action {
             Action::Http(pieces) => {
                 let pieces: Vec<Vec<u8>> = pieces.iter().map(|piece| self.expand(piece, Spelling::Percent)).collect();

@@ -188,6 +188,7 @@ fn each_family_has_packets_of_its_own_in_a_cluster() {
     let v6 = (vec![0, 0, 0, 1], [&Ipv6Addr::LOCALHOST.octets()[..], &[0, 1, 0, 0]].concat());
     assert_eq!(received, [v4.clone(), v6.clone()].into());
 
+    drop(receiver);
     // what such packets say is taken in, of either type
     let other = node(&network, 1);
     let sender = network.sender(0, crate::harness::network::address(0));

@@ -35,6 +35,28 @@ pub enum Families {
     Both,
 }
 
+impl Families {
+    /// Those of a conversation: of one for both families, of one at ::1, or of one for any build.
+    pub fn of(dual: bool, ipv6: bool, build_is_dual: bool) -> Self {
+        match (dual, ipv6, build_is_dual) {
+            (true, ..) => Self::Both,
+            (_, true, _) => Self::V6,
+            (_, _, true) => Self::V4OfBoth,
+            _ => Self::V4,
+        }
+    }
+
+    /// An answer in the words of a conversation. Long answers of a tracker for both families have other heads, which its own conversations
+    /// check; those for any build pass over that.
+    pub fn words(self, answer: String) -> String {
+        let long = ["page: ", "dump: ", "chunks: "].into_iter().find_map(|word| answer.strip_prefix(word));
+        match long {
+            Some(body) if self == Self::V4OfBoth => format!("ok: {body}"),
+            _ => answer,
+        }
+    }
+}
+
 /// What was received over HTTP, answer by answer, each by [`answer`]; `open` in front if the tracker did not close.
 pub fn http(reply: &Reply, options: Options) -> String {
     let mut out = Vec::new();
