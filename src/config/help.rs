@@ -72,6 +72,7 @@ mod tests {
 
     const WHITE: Switches = Switches {
         accesslist: Some(AccessList::White),
+        dynamic_accesslist: false,
         sync_live: false,
         restrict_stats: false,
         ip_from_proxy: false,
