@@ -2,9 +2,9 @@
 
 use crate::driver::{Cell, Measured, Sample};
 use crate::growth::Growth;
+use crate::growth::Turns;
 use crate::histogram::Histogram;
 use crate::servers::Which;
-use crate::growth::Turns;
 use std::fmt::Write;
 use std::time::Duration;
 
