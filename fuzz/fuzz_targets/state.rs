@@ -5,8 +5,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use opentracker::swarm::{Dual, PeerState, V4, V6};
 use opentracker::swarm::model::{Step, play_small};
+use opentracker::swarm::{Dual, PeerState, V4, V6};
 use opentracker_fuzz::Bytes;
 
 /// Steps that are played at most: more take long and find nothing new.
