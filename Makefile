@@ -84,6 +84,16 @@ else
 rust-target := $(CARGO_BUILD_TARGET)
 endif
 
+# The machine that a C compiler by a name such as mipsel-linux-gcc is for. Cargo would pass over that without a word.
+machines := x86_64 i686 arm aarch64 aarch64_be mips mipsel mips64 mips64el powerpc powerpc64 powerpc64le riscv64 s390x loongarch64
+first-part = $(patsubst i%86,i686,$(patsubst arm%,arm,$(patsubst riscv64%,riscv64,$(firstword $(subst -, ,$(1))))))
+compiler-words = $(if $(filter default undefined,$(origin CC)),,$(notdir $(CC)))
+compiler-machine = $(filter $(machines),$(foreach word,$(compiler-words),$(if $(findstring -,$(word)),$(call first-part,$(word)))))
+host-machine = $(call first-part,$(lastword $(shell $(RUSTC) -vV | grep '^host: ')))
+other-machine = $(if $(compiler-machine),$(filter-out $(host-machine),$(compiler-machine)))
+check-machine = $(if $(rust-target),,$(if $(other-machine),$(error CC is a compiler for $(other-machine). \
+Name what to build for in CARGO_BUILD_TARGET, as rustc spells it, for instance aarch64-unknown-linux-musl)))
+
 cargo-switches = --no-default-features --features "$(asked-switches)"
 built-under := $(or $(CARGO_TARGET_DIR),$(CARGO_BUILD_TARGET_DIR),target)
 built-program = $(built-under)$(if $(rust-target),/$(rust-target))/release/opentracker
@@ -97,7 +107,7 @@ built-with = $(subst $(no-word) $(no-word),+,$(asked-switches) $(rust-target))
 all: $(BINARY) $(BINARY).debug
 
 $(BINARY):
-	$(check-words)$(cargo-static) $(CARGO) build --release $(CARGOFLAGS) $(cargo-target) $(cargo-switches)
+	$(check-words)$(check-machine)$(cargo-static) $(CARGO) build --release $(CARGOFLAGS) $(cargo-target) $(cargo-switches)
 	@cp -f "$(built-program)" $@
 	@echo "$(built-with)" > "$(built-note)"
 
@@ -144,7 +154,7 @@ powerset:
 
 # Other machines and systems.
 systems:
-	@.ci/systems i686 types bsd
+	@.ci/systems i686 types bsd musl
 
 # Side by side with the original: benches/README.md.
 bench:

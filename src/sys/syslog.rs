@@ -56,7 +56,8 @@ pub fn iso_8601(unix: u64) -> String {
 }
 
 fn format_time(unix: u64, format: &CStr) -> Option<String> {
-    let seconds = libc::time_t::try_from(unix).ok()?;
+    // of a type whose name the libc crate reserves the right to change
+    let seconds = unix.try_into().ok()?;
     let mut broken_down = MaybeUninit::<libc::tm>::uninit();
     let mut text = [0_u8; 64];
     // SAFETY: the time is read and the result written, which is used only if the call says that it was filled in; strftime writes

@@ -8,7 +8,7 @@ use crate::harness::{self, Scratch};
 
 /// Stands for cargo: leaves a program that says what it was built with.
 const CARGO: &str = r#"#!/bin/sh
-verb=$1 triple= switches=none
+verb=$1 triple=${CARGO_BUILD_TARGET:+/$CARGO_BUILD_TARGET} switches=none
 while [ $# -gt 0 ]; do
     case $1 in
         --target) triple=/$2 ;;
@@ -149,6 +149,36 @@ const RECIPES: &[(&str, &str)] = &[
         "sed -i '/^PREFIX/c PREFIX=/usr' Makefile; sed -i '/^LIBOWFAT_HEADERS=/c LIBOWFAT_HEADERS=/x' Makefile; make",
         "fullscrape",
     ),
+    // as FreeBSD's ports call it, with all that their framework says in any case
+    (
+        "export PREFIX=/usr/local LOCALBASE=/usr/local LIBDIR=/usr/lib MANPREFIX=/usr/local CPP=cpp \
+         BSD_INSTALL_PROGRAM='install -s -m 555' BSD_INSTALL_MAN='install -m 444'; \
+         make -f Makefile -j2 CC=cc CXX=c++ CFLAGS='-O2 -pipe -fstack-protector-strong -fno-strict-aliasing' \
+         LDFLAGS='-fstack-protector-strong -L/usr/local/lib' LIBOWFAT_HEADERS=/usr/local/include/libowfat \
+         FEATURES='-DWANT_IP_FROM_QUERY_STRING -DWANT_FULLSCRAPE' DESTDIR=$pkgdir all",
+        "fullscrape ip-from-query-string",
+    ),
+    // OpenWrt's packages
+    (
+        "CFLAGS='-Os -pipe -march=x86-64 -fno-caller-saves -ffile-prefix-map=/a=b' LDFLAGS='-L/staging/usr/lib -znow -zrelro' \
+         make -C . CROSS=x86_64-openwrt-linux-musl- ARCH=x86_64 AR=x86_64-openwrt-linux-musl-gcc-ar AS='gcc -c' LD=ld.bfd \
+         CC=x86_64-openwrt-linux-musl-gcc GCC=gcc STRIP=: DEPFLAG= PREFIX=/staging/usr FEATURES=-DWANT_V6",
+        "v6",
+    ),
+    // Alpine's
+    (
+        "export CC=gcc CHOST=x86_64-alpine-linux-musl CFLAGS='-Os -fstack-clash-protection -Wformat' MAKEFLAGS=-j4 \
+         LDFLAGS='-Wl,--as-needed,-O1,--sort-common -Wl,-z,pack-relative-relocs'; \
+         sed -i -e '/^#FEATURES.*SYSLOGS/s/^#//' Makefile; make PREFIX=/usr",
+        "fullscrape syslogs",
+    ),
+    // Yocto's
+    (
+        "export CC='x86_64-poky-linux-gcc --sysroot=/sysroot' LD='x86_64-poky-linux-ld --sysroot=/sysroot' STRIP=strip \
+         CFLAGS='-O2 -pipe -g' CPPFLAGS= LDFLAGS='-Wl,-O1'; make -j 8 -e MAKEFLAGS= \
+         LIBOWFAT_HEADERS=/sysroot/usr/include/libowfat LIBOWFAT_LIBRARY=/sysroot/usr/lib/libowfat",
+        "fullscrape",
+    ),
     // of the original's later line
     (
         "make FEATURES='-DWANT_ACCESSLIST_WHITE -DWANT_DYNAMIC_ACCESSLIST -DWANT_NO_AUTO_FREE'",
@@ -217,6 +247,31 @@ fn words_that_are_not_understood_stop_the_build() {
         assert!(!output.status.success(), "{commands}");
         assert!(errors.contains(&format!("Not understood: {word} The switches are ")), "{commands}: {errors}");
         assert!(errors.contains(" -DWANT_V6 ") && errors.contains(" -DWANT_ACCESSLIST_WHITE "), "{errors}");
+    }
+}
+
+#[test]
+fn a_compiler_for_another_machine_stops_the_build_without_a_target() {
+    for commands in [
+        "make CC=mipsel-openwrt-linux-musl-gcc",
+        "export CC='ccache arm-poky-linux-gnueabi-gcc --sysroot=/x'; make",
+        "make CC=i686-linux-gnu-gcc-14",
+        "CC=/opt/cross/bin/aarch64-linux-musl-cc make -e",
+    ] {
+        let Some(source) = Source::new() else { return };
+        let output = source.run(commands);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{commands}");
+        assert!(said.contains(". Name what to build for in CARGO_BUILD_TARGET"), "{commands}: {said}");
+        source.build(&format!("export CARGO_BUILD_TARGET=mipsel-unknown-linux-musl; {commands}"));
+        assert_eq!(source.switches("opentracker"), "fullscrape/mipsel-unknown-linux-musl", "{commands}");
+    }
+    for commands in
+        ["CC=x86_64-pc-linux-gnu-clang-19 make", "make CC='gcc -m64' HOSTCC=arm-linux-gcc", "CC=afl-clang-fast make -e"]
+    {
+        let Some(source) = Source::new() else { return };
+        source.build(commands);
+        assert_eq!(source.switches("opentracker"), "fullscrape", "{commands}");
     }
 }
 
