@@ -123,6 +123,9 @@ pub const CONNECTIONS_MAX: usize = 32_768;
 /// taken yet, and [`CONNECTION_BYTES`] for each.
 pub const CONNECTION_BYTES_MAX: usize = 32 << 20;
 
+/// The same at least, whatever the limit: room for the unfinished requests of ordinary clients.
+pub const CONNECTION_BYTES_MIN: usize = 1 << 20;
+
 /// Bytes that a waiting connection takes in the tables.
 pub const CONNECTION_BYTES: usize = 512;
 
@@ -235,8 +238,9 @@ pub const ACCESS_BLOCK: usize = 512;
 /// For how many info hashes at a time such a block grows and shrinks.
 pub const ACCESS_BLOCK_STEP: usize = 32;
 
-/// Bytes read from a pipe with changes in one turn: 400 changes, which take some 0.4 milliseconds among millions.
-pub const ACCESS_PIPE_READ: usize = 16 << 10;
+/// Bytes read from a pipe with changes in one turn: as many as a pipe holds, so that all that was written before a request is known to it.
+/// These are 1,600 changes, which take some 1.6 milliseconds among millions.
+pub const ACCESS_PIPE_READ: usize = 64 << 10;
 
 // ---- the loop ---------------------------------------------------------------------------------------------------
 

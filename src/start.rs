@@ -11,8 +11,8 @@ use crate::config::cli::Cli;
 use crate::config::{Directive, Permissions, Switches, TRACKER_PORT, Transport, file, help};
 use crate::features::{DUAL_STACK, SWITCHES, V6};
 use crate::limits::{
-    ANSWERS_BUDGET, ANSWERS_BUDGET_MIN, BLESSINGS_MAX, COALESCE_RATE, CONNECTION_BYTES_MAX, CONNECTIONS_MAX,
-    MEMORY_BESIDE, UDP_RECEIVE_BUFFER,
+    ANSWERS_BUDGET, ANSWERS_BUDGET_MIN, BLESSINGS_MAX, COALESCE_RATE, CONNECTION_BYTES_MAX, CONNECTION_BYTES_MIN,
+    CONNECTIONS_MAX, MEMORY_BESIDE, UDP_RECEIVE_BUFFER,
 };
 use crate::server::{Bounds, Sockets};
 use crate::swarm::Families;
@@ -115,7 +115,7 @@ impl MemoryShares {
         MemoryShares {
             state: state.and_then(|bytes| bytes.try_into().ok()).unwrap_or(usize::MAX),
             answers: of_beside(2).clamp(ANSWERS_BUDGET_MIN, ANSWERS_BUDGET),
-            connections: of_beside(4).min(CONNECTION_BYTES_MAX),
+            connections: of_beside(4).clamp(CONNECTION_BYTES_MIN, CONNECTION_BYTES_MAX),
         }
     }
 }
@@ -301,7 +301,7 @@ mod tests {
             (Some(128), 32, 16),
             (Some(32), 8, 4),
             (Some(8), 4, 1),
-            (Some(0), 4, 0),
+            (Some(0), 4, 1),
         ] {
             let shares = MemoryShares::new(None, headroom.map(|bytes| bytes * M), 0);
             assert_eq!(

@@ -70,11 +70,13 @@ impl Words {
             Change::Add => (&mut self.added, &mut self.deleted),
             Change::Delete => (&mut self.deleted, &mut self.added),
         };
-        opposite.remove(&hash);
-        if said.len() + opposite.len() >= room && !said.contains(&hash) {
+        let is_known = said.contains(&hash) || opposite.contains(&hash);
+        if said.len() + opposite.len() >= room && !is_known {
             return Err(Full);
         }
-        said.insert(hash).map_err(|_| Full)
+        said.insert(hash).map_err(|_| Full)?;
+        opposite.remove(&hash);
+        Ok(())
     }
 
     fn word(&self, hash: &InfoHash) -> Option<bool> {

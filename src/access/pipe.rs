@@ -19,6 +19,8 @@ pub struct Pipe {
     path: OsString,
     change: Change,
     file: File,
+    /// Kept for the next time that the pipe is opened.
+    spare: Option<File>,
     /// What was read and is not in force yet: so many bytes.
     buffer: Vec<u8>,
     filled: usize,
@@ -35,7 +37,8 @@ impl Pipe {
     pub fn open(path: OsString, change: Change) -> Result<Pipe, Vec<u8>> {
         let file = open(&path)?;
         let buffer = vec![0; ACCESS_PIPE_READ];
-        Ok(Pipe { path, change, file, buffer, filled: 0, lines: Lines::NONE, has_ended: false })
+        let spare = file.try_clone().map_err(|error| could_not_open(&path, &error))?;
+        Ok(Pipe { path, change, file, spare: Some(spare), buffer, filled: 0, lines: Lines::NONE, has_ended: false })
     }
 
     /// Reads what is in the pipe, up to a limit.
@@ -74,13 +77,16 @@ impl Pipe {
         self.has_ended
     }
 
-    /// Opens the pipe again for the next writers. Nothing that they have written already is lost, as the former descriptor, which is
-    /// returned, is still open.
+    /// Opens the pipe again for the next writers. Nothing that they have written already is lost, as the former descriptor is still open:
+    /// it becomes the spare one. So there is one for this also where clients have taken all.
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    pub fn open_again(&mut self) -> Result<File, Vec<u8>> {
-        Ok(std::mem::replace(&mut self.file, open(&self.path)?))
+    pub fn open_again(&mut self) -> Result<(), Vec<u8>> {
+        self.spare = None;
+        let former = std::mem::replace(&mut self.file, open(&self.path)?);
+        self.spare = Some(former);
+        Ok(())
     }
 }
 
@@ -90,15 +96,19 @@ impl AsFd for Pipe {
     }
 }
 
+/// How the messages begin that say why a pipe is off (as the original).
+const STARTING: &[u8] = b"Error when starting dynamic accesslists: ";
+
 /// Opens a pipe, or returns the message that says why not.
 fn open(path: &OsStr) -> Result<File, Vec<u8>> {
-    const STARTING: &[u8] = b"Error when starting dynamic accesslists: ";
     const NO_PIPE: &[u8] = b".\nPlease remove it and restart opentracker.\n";
     match open_pipe(path) {
         Ok(Some(pipe)) => Ok(pipe),
         Ok(None) => Err([STARTING, b"Found Non-FIFO file at ", path.as_bytes(), NO_PIPE].concat()),
-        Err(error) => {
-            Err([STARTING, b"Could not open ", path.as_bytes(), b": ", reason(&error).as_bytes(), b".\n"].concat())
-        }
+        Err(error) => Err(could_not_open(path, &error)),
     }
+}
+
+fn could_not_open(path: &OsStr, error: &io::Error) -> Vec<u8> {
+    [STARTING, b"Could not open ", path.as_bytes(), b": ", reason(error).as_bytes(), b".\n"].concat()
 }

@@ -36,7 +36,7 @@ impl Set {
         }
         let mut index = self.block_of(&hash);
         if self.blocks.get(index).is_some_and(|block| block.len() >= ACCESS_BLOCK) {
-            self.split(index, &hash)?;
+            self.split(index)?;
             index = self.block_of(&hash);
         }
         let Some(block) = self.blocks.get_mut(index) else { return Ok(()) };
@@ -66,15 +66,14 @@ impl Set {
         self.starts.partition_point(|start| start <= hash).saturating_sub(1)
     }
 
-    /// Divides a full block that a hash is to be put into: in the middle, or behind its end where the hash belongs there, since hashes
-    /// may come in order.
-    fn split(&mut self, index: usize, hash: &InfoHash) -> Result<(), TryReserveError> {
+    /// Divides a full block in the middle. Whatever comes and goes, there is no block of less than half that many hashes that ever were in.
+    fn split(&mut self, index: usize) -> Result<(), TryReserveError> {
         let Some(block) = self.blocks.get_mut(index) else { return Ok(()) };
-        let at = if block.last() < Some(hash) { block.len() } else { block.len() / 2 };
+        let at = block.len() / 2;
         let mut upper = Vec::new();
         upper.try_reserve_exact(block.len() - at)?;
         upper.extend(block.iter().skip(at));
-        let start = upper.first().copied().unwrap_or(*hash);
+        let start = upper.first().copied().unwrap_or_default();
         self.insert_block(index + 1, start, upper)?;
         if let Some(block) = self.blocks.get_mut(index) {
             block.truncate(at);
@@ -126,6 +125,22 @@ mod tests {
             assert!(is_sound(&set) && set.len() == 1_000_000);
             assert!(bytes(&set) < 23_000_000, "{}", bytes(&set));
         }
+    }
+
+    #[test]
+    fn no_order_of_changes_makes_many_small_blocks() {
+        let (mut set, top) = (Set::default(), u64::MAX);
+        (0..ACCESS_BLOCK as u64).for_each(|n| set.insert(numbered(top / 2 + n)).unwrap());
+        let mut low = top / 2;
+        for _ in 0..10_000 {
+            let highest = *set.blocks.iter().filter_map(|block| block.last()).next().unwrap();
+            set.remove(&highest);
+            low -= 1;
+            set.insert(numbered(low)).unwrap();
+            set.insert(highest).unwrap();
+        }
+        assert!(is_sound(&set) && set.len() == ACCESS_BLOCK + 10_000);
+        assert!(set.blocks.len() <= 2 * set.len() / ACCESS_BLOCK + 1, "{} blocks", set.blocks.len());
     }
 
     #[test]

@@ -57,11 +57,9 @@ impl Pipes {
     pub(super) fn reported(&mut self, index: usize, poller: &mut Poller) {
         let Some(place) = self.pipes.get_mut(index) else { return };
         let Some(pipe) = place.as_mut().filter(|pipe| pipe.has_ended()) else { return };
-        let goes_on = pipe.open_again().map(|former| {
-            // one that is being closed is no matter
-            let _ = poller.remove(former.as_fd());
-            watch(poller, pipe.as_fd(), Token::Pipe(index))
-        });
+        // a descriptor that is not watched any more is no matter
+        let _ = poller.remove(pipe.as_fd());
+        let goes_on = pipe.open_again().map(|()| watch(poller, pipe.as_fd(), Token::Pipe(index)));
         let message = match goes_on {
             Ok(Ok(())) => return,
             Ok(Err(failure)) => format!("{failure}\n"),

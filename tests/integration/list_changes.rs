@@ -2,6 +2,7 @@
 
 use std::fs::{File, Permissions};
 use std::io::Write;
+use std::net::TcpStream;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::time::{Duration, Instant};
 
@@ -80,6 +81,36 @@ fn a_change_counts_for_the_next_request() {
     let first = format!("/announce?info_hash={}&port=1", harness::percent(&hash(7)));
     let refused = tracker.get(&first).text().contains("not authorized");
     assert_eq!(refused, !tracker.build().has("accesslist-white"));
+}
+
+#[test]
+fn all_that_a_pipe_holds_counts_for_the_next_request() {
+    const LINES: u64 = (64 << 10) / 41;
+    let Some(starter) = starter() else { return };
+    let tracker = starter.start();
+    for round in 1..=5 {
+        let torrents = round * 10_000..round * 10_000 + LINES;
+        let last = torrents.end - 1;
+        write(&tracker, ADD, &torrents.map(line).collect::<String>());
+        assert_eq!(listed(&tracker, [last]), [true]);
+    }
+}
+
+#[test]
+fn clients_that_take_all_descriptors_switch_no_pipe_off() {
+    let Some(starter) = starter() else { return };
+    let tracker = starter.wrap(["prlimit".to_owned(), "--nofile=40:40".to_owned()]).start();
+    let address = tracker.tcp_address();
+    for round in 0..50 {
+        // more than there are descriptors for, none of which says anything
+        let waiting: Vec<_> = (0..60).map_while(|_| TcpStream::connect(address).ok()).collect();
+        write(&tracker, ADD, &line(2));
+        write(&tracker, DELETE, &line(2));
+        write(&tracker, ADD, &line(100 + round));
+        assert_eq!(listed(&tracker, [2, 100 + round]), [false, true]);
+        drop(waiting);
+    }
+    assert!(!tracker.stderr().contains("dynamic accesslists"), "{}", tracker.stderr());
 }
 
 #[test]
