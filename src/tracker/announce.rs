@@ -154,6 +154,7 @@ mod tests {
     use super::*;
     use crate::access::List;
     use crate::cluster::packet::{kinds, records};
+    use crate::config::AccessList;
     use crate::features::ACCESS_LIST;
     use crate::swarm::{Dual, V4};
     use crate::tracker::Settings;
@@ -300,7 +301,8 @@ mod tests {
         apply(&mut tracker, Origin::Http, 1, &announce(SERVED));
         let counts = Counts { leechers: 1, ..Counts::default() };
         assert_eq!(ask(&mut tracker, &announce(SERVED)), Outcome::Joined { counts, peers: Chosen { v4: 6, v6: 0 } });
-        let forbidden = if ACCESS_LIST.is_some() { Outcome::Forbidden } else { alone };
+        // a blacklist is empty here
+        let forbidden = if ACCESS_LIST == Some(AccessList::White) { Outcome::Forbidden } else { alone };
         assert_eq!(ask(&mut tracker, &announce(FORBIDDEN)), forbidden);
         assert_eq!(ask(&mut tracker, &Announce { stopped: true, ..announce(SERVED) }), Outcome::Stopped(counts));
         assert_eq!((tracker.swarms().totals().peers, tracker.counters.tcp_announces), (1, 5));
