@@ -132,6 +132,31 @@ fn all_calls_that_are_new_or_optional_may_be_refused_together() {
 }
 
 #[test]
+fn what_ends_a_start_is_named() {
+    let mut calls = vec![
+        (libc::SYS_pipe2, "handling signals"),
+        (libc::SYS_socket, "socket_bind6_reuse"),
+        (libc::SYS_bind, "socket_bind6_reuse"),
+        (libc::SYS_listen, "socket_listen"),
+    ];
+    if cfg!(not(opentracker_portable)) {
+        calls.push((libc::SYS_epoll_create1, "making a set of descriptors to wait for"));
+        calls.push((libc::SYS_epoll_ctl, "waiting for a descriptor"));
+    }
+    if harness::root_or_skip() {
+        calls.push((libc::SYS_chroot, "Could not chroot to "));
+        calls.push((libc::SYS_setuid, "Could not set uid to specified value"));
+    }
+    for (call, what) in calls {
+        let mut tracker = Starter::new().within(refusing(&Calls::from([call]), EPERM)).spawn();
+        assert_eq!(tracker.wait(SOON).code(), Some(111), "{what}: {}", tracker.stderr());
+        let said = tracker.stderr();
+        let is_named = said.starts_with(what) && said.trim_end().ends_with(": Operation not permitted");
+        assert!(is_named, "{what}: {said}");
+    }
+}
+
+#[test]
 fn without_any_thread_the_loop_does_everything() {
     // the limit does not count for root, so the tracker is started as another user, which has no other processes
     if !harness::root_or_skip() {

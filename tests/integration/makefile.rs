@@ -352,6 +352,33 @@ fn installing_builds_only_what_was_not_built() {
 }
 
 #[test]
+fn help_and_a_stripped_program() {
+    let Some(source) = Source::new() else { return };
+    let help = String::from_utf8(source.run("make help").stdout).expect("text");
+    for word in [
+        "all",
+        "install",
+        "install-strip",
+        "uninstall",
+        "check",
+        "clean",
+        "FEATURES",
+        "BINARY",
+        "STATIC=1",
+        "accesslist-white",
+    ] {
+        assert!(help.split_whitespace().any(|said| said.trim_end_matches(',') == word), "{word}: {help}");
+    }
+    // what is installed here is no program, so nothing can be left out of it
+    fs::write(source.path("tools/installer"), "#!/bin/sh\necho \"$@\" >> installed\n").expect("a tool");
+    source.build("chmod +x tools/installer; make INSTALL=installer DESTDIR=$pkgdir install-strip");
+    let installed = source.switches("installed");
+    let stripped: Vec<_> = installed.lines().filter(|line| line.starts_with("-s ")).collect();
+    let program = format!("-s -m 755 opentracker {}/usr/local/bin/opentracker", source.path("package").display());
+    assert_eq!(stripped, [program]);
+}
+
+#[test]
 fn static_programs_are_for_a_named_target() {
     for commands in [
         "make STATIC=1",

@@ -51,6 +51,21 @@ fn sighup_is_harmless() {
 }
 
 #[test]
+fn standard_streams_may_be_closed_or_full() {
+    for streams in ["<&- >&- 2>&-", "2>&-", ">/dev/full 2>/dev/full"] {
+        let script = format!("exec \"$0\" \"$@\" {streams}");
+        // with something to say
+        let starter =
+            Starter::new().allow([hash(1)]).file("conf", b"no.such key\n").args(["-f", "conf", "-l", "nowhere"]);
+        let mut tracker = starter.wrap(["sh", "-c", &script]).start();
+        assert_eq!(tracker.udp().announce(&udp::Announce::new(hash(1), 1)).leechers, 1, "{streams}");
+        assert!(tracker.get("/stats").is_whole(), "{streams}");
+        tracker.signal(Signal::INT);
+        assert_eq!(tracker.wait(AT_ONCE).code(), Some(0), "{streams}");
+    }
+}
+
+#[test]
 fn it_lives_without_free_descriptors() {
     let limited = format!("ulimit -n {DESCRIPTORS} && exec \"$0\" \"$@\"");
     let tracker = Starter::new().allow([hash(1)]).wrap(["sh", "-c", &limited]).start();
