@@ -71,6 +71,8 @@ pub struct Start {
     address: IpAddr,
     /// Workers for the UDP sockets bound from here on.
     udp_workers: u32,
+    /// The workers were named, and no socket was bound for UDP since.
+    idle_workers: bool,
     root_directory: Option<OsString>,
     user: OsString,
     /// The root directory and the identity can be changed.
@@ -154,6 +156,7 @@ impl Start {
             blessings: Vec::new(),
             address: switches.any_address(),
             udp_workers: 0,
+            idle_workers: false,
             root_directory: None,
             user: "nobody".into(),
             started_by_root: privileges::effective_user() == privileges::ROOT,
@@ -174,6 +177,9 @@ impl Start {
         }
         if start.sockets.listeners.is_empty() && start.sockets.udp.is_empty() {
             start.bind(Transport::TcpAndUdp, SocketAddr::new(start.address, TRACKER_PORT))?;
+        }
+        if start.idle_workers {
+            print_error(b"Warning: listen.udp.workers has no effect, since no address for UDP follows it.\n");
         }
         Ok(start)
     }
@@ -199,6 +205,11 @@ impl Start {
             Directive::Bless(network, permissions) => {
                 if self.blessings.len() < BLESSINGS_MAX {
                     self.blessings.push((network, permissions));
+                } else {
+                    let message = format!(
+                        "Warning: {network} is ignored, since {BLESSINGS_MAX} addresses are blessed already.\n"
+                    );
+                    print_error(message.as_bytes());
                 }
             }
             Directive::RootDirectory(directory) => self.root_directory = Some(directory),
@@ -211,7 +222,7 @@ impl Start {
             Directive::DeletePipe(path) => self.name_pipe(Change::Delete, path),
             Directive::StateFile(file) => self.state_file = Some(file),
             Directive::StatsPath(path) => self.stats_path = path,
-            Directive::UdpWorkers(workers) => self.udp_workers = workers,
+            Directive::UdpWorkers(workers) => (self.udp_workers, self.idle_workers) = (workers, workers > 0),
             Directive::CoalesceRate(rate) => self.sockets.coalesce_rate = rate,
             Directive::MaxConnections(most) => self.sockets.connections.waiting = most as usize,
             // handled by the caller; config files have none of these
@@ -236,6 +247,7 @@ impl Start {
         }
         if transport != Transport::Tcp {
             self.sockets.udp.push((bind_udp(address, UDP_RECEIVE_BUFFER)?, self.udp_workers));
+            self.idle_workers = false;
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! The types that all rooms share: torrents, peers, what an announce says, what a tracker answers with, the time.
 
 use crate::limits::{INTERVAL_MIN, INTERVAL_SPREAD, MINUTE};
+use std::io::{self, BufRead};
 use std::time::Duration;
 
 /// The name of a torrent: the SHA-1 hash of its info dictionary (BEP 3). Ordered by ascending bytes.
@@ -51,6 +52,18 @@ impl<const N: usize> Default for Endpoint<N> {
     fn default() -> Self {
         Self { address: [0; N], port: [0; 2] }
     }
+}
+
+/// Skips a byte order mark in UTF-8, which some editors put at the beginning of a file.
+///
+/// # Errors
+/// Reading fails.
+pub fn skip_byte_order_mark(reader: &mut impl BufRead) -> io::Result<()> {
+    const MARK: &[u8] = b"\xef\xbb\xbf";
+    if reader.fill_buf()?.starts_with(MARK) {
+        reader.consume(MARK.len());
+    }
+    Ok(())
 }
 
 /// What an announce says, whichever way it comes: over HTTP (BEP 3, 23), over UDP (BEP 15), from another tracker.

@@ -1,6 +1,6 @@
 //! How info hashes are written: a line each, in a file and in a pipe.
 
-use crate::types::InfoHash;
+use crate::types::{InfoHash, skip_byte_order_mark};
 use std::io::{self, BufRead, Read};
 
 /// Hex digits of an info hash.
@@ -8,6 +8,9 @@ const DIGITS: usize = InfoHash::HEX_DIGITS;
 
 /// As many bytes of a line as decide what it has.
 const DECISIVE: usize = DIGITS + 1;
+
+/// What is left behind the last line feed of a text in UTF-16.
+const END_OF_WIDE: &[u8] = b"\0";
 
 /// The lines of a pipe, which come in parts of any size. Of a line that has no end yet, a few bytes are kept.
 #[derive(Debug)]
@@ -41,25 +44,70 @@ impl Lines {
     }
 }
 
+/// What the lines of a file are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Report {
+    /// The last line breaks off within a hash.
+    pub(super) cut_short: bool,
+    /// Lines that have a hash.
+    counted: u64,
+    /// Lines that have none, though they are neither empty nor a comment, nor cut short.
+    ignored: u64,
+    /// The number of the first of them.
+    first_ignored: Option<u64>,
+}
+
+impl Report {
+    /// What to tell the operator: where most lines are ignored the file is hardly a list.
+    pub(super) fn doubt(&self) -> Option<String> {
+        let Report { counted, ignored, first_ignored: Some(first), .. } = self else { return None };
+        let counted = match counted {
+            0 => "none".to_owned(),
+            n if n < ignored => format!("only {n}"),
+            _ => return None,
+        };
+        Some(format!(
+            "{counted} of its {} lines count, line {first} is the first that does not: a line begins with 40 hex digits, and no other \
+             digit follows them",
+            self.counted + ignored
+        ))
+    }
+
+    /// Takes note of a line, of which all is there that decides what it is.
+    fn note(&mut self, number: u64, line: &[u8], has_hash: bool) {
+        let text = line.trim_ascii();
+        self.cut_short = line.len() < DIGITS && line.iter().all(u8::is_ascii_hexdigit);
+        if has_hash {
+            self.counted += 1;
+        } else if !(matches!(text, b"" | END_OF_WIDE) || text.starts_with(b"#") || self.cut_short) {
+            self.ignored += 1;
+            self.first_ignored = self.first_ignored.or(Some(number));
+        }
+    }
+}
+
 /// Reads the hashes of a file: lines that begin with 40 hex digits, none after them; whatever else follows, and
-/// all other lines, are ignored (as the original). Returns whether the last line is cut short within a hash.
+/// all other lines, are ignored (as the original). A byte order mark before the first line is skipped.
 ///
 /// # Errors
 /// Reading fails.
-pub(super) fn parse(mut reader: impl BufRead, hashes: &mut Vec<InfoHash>) -> io::Result<bool> {
-    let mut line = Vec::with_capacity(DIGITS + 1);
-    let mut cut_short = false;
-    loop {
+pub(super) fn parse(mut reader: impl BufRead, hashes: &mut Vec<InfoHash>) -> io::Result<Report> {
+    skip_byte_order_mark(&mut reader)?;
+    let mut line = Vec::with_capacity(DECISIVE);
+    let mut report = Report::default();
+    for number in 1.. {
         line.clear();
-        if reader.by_ref().take(DIGITS as u64 + 1).read_until(b'\n', &mut line)? == 0 {
-            return Ok(cut_short);
+        if reader.by_ref().take(DECISIVE as u64).read_until(b'\n', &mut line)? == 0 {
+            break;
         }
-        cut_short = line.len() < DIGITS && line.iter().all(u8::is_ascii_hexdigit);
         if line.len() > DIGITS && !line.ends_with(b"\n") {
             reader.skip_until(b'\n')?;
         }
-        hashes.extend(hash(&line));
+        let hash = hash(&line);
+        report.note(number, &line, hash.is_some());
+        hashes.extend(hash);
     }
+    Ok(report)
 }
 
 /// The hash that a line has.
@@ -82,7 +130,7 @@ mod tests {
     /// The first digits of the hashes read, and whether the end is cut_short.
     fn read(text: &[u8]) -> (Vec<u8>, bool) {
         let mut hashes = Vec::new();
-        let cut_short = parse(text, &mut hashes).unwrap();
+        let Report { cut_short, .. } = parse(text, &mut hashes).unwrap();
         (hashes.iter().map(|hash| hash.0[0]).collect(), cut_short)
     }
 
@@ -107,12 +155,39 @@ mod tests {
             (format!("{A}\n{}\n", &B[..39]), vec![a], false),
             (format!("{A}\n# {}", &B[..9]), vec![a], false),
             (format!("{A}\r{B}\n"), vec![a], false),
+            (format!("\u{feff}{A}\n{B}\n"), vec![a, b], false),
+            (format!("{A}\n\u{feff}{B}\n"), vec![a], false),
+            (format!("\u{feff}{}", &B[..39]), vec![], true),
             (long, vec![a, b], false),
         ] {
             let start: String = text.chars().take(60).collect();
             assert_eq!(read(text.as_bytes()), (hashes, cut_short), "{start:?}");
         }
         assert_eq!(format!("{A}\n{B}").len(), 81);
+    }
+
+    #[test]
+    fn a_file_of_which_most_lines_are_ignored_is_doubtful() {
+        let doubt = |text: &str| parse(text.as_bytes(), &mut Vec::new()).unwrap().doubt();
+        let wide = |text: &str| text.bytes().flat_map(|byte| [char::from(byte), '\0']).collect::<String>();
+        for (text, counts) in [
+            (wide(&format!("{A}\n{B}\n")), "none of its 2 lines count, line 1 is"),
+            (format!("# mine\n\n  {A}\n"), "none of its 1 lines count, line 3 is"),
+            (format!("magnet:?xt=urn:btih:{A}\n{A}\nx"), "only 1 of its 3 lines count, line 1 is"),
+            (format!("{A}{}\n", &A[..24]), "none of its 1 lines count, line 1 is"),
+        ] {
+            assert!(doubt(&text).is_some_and(|said| said.starts_with(counts)), "{text:?}: {:?}", doubt(&text));
+        }
+        for text in [
+            String::new(),
+            "# nothing\n\n \r\n".into(),
+            format!("{A}\n{}", &B[..39]),
+            format!("# {A}\n#\n#\n{A}\n"),
+            format!("one\n{A}\n"),
+            B[..7].into(),
+        ] {
+            assert_eq!(doubt(&text), None, "{text:?}");
+        }
     }
 
     /// The hashes that come of these parts.

@@ -3,7 +3,7 @@
 
 use super::List;
 use super::hashes::Hashes;
-use super::lines::parse;
+use super::lines::{Report, parse};
 use crate::limits::ACCESS_LIST_FILE_MAX;
 use crate::sys::file::open_regular;
 use crate::sys::waker::Waker;
@@ -131,16 +131,19 @@ fn load(file: Option<&OsStr>) -> Option<Hashes> {
     let name = file.map_or(&b"(null)"[..], OsStr::as_bytes);
     let result = file.map_or(Err(Fault::Unreadable), |file| read(file, ACCESS_LIST_FILE_MAX));
     let (list, message) = match result {
-        Ok((list, false)) => (Some(list), None),
-        Ok((list, true)) => (Some(list), Some(refused(name, "its last line breaks off and was left out"))),
-        Err(Fault::Unreadable) => (None, Some(unreadable(name))),
-        Err(Fault::Refused(why)) => (None, Some(refused(name, why))),
+        Ok((list, report)) => (Some(list), warnings(name, report)),
+        Err(Fault::Unreadable) => (None, unreadable(name)),
+        Err(Fault::Refused(why)) => (None, warning(name, why)),
     };
-    if let Some(message) = message {
-        // stderr may be closed
-        let _ = io::stderr().write_all(&message);
-    }
+    // stderr may be closed
+    let _ = io::stderr().write_all(&message);
     list
+}
+
+/// The messages about a file that was read.
+fn warnings(name: &[u8], report: Report) -> Vec<u8> {
+    let cut_short = report.cut_short.then_some("its last line breaks off and was left out".to_owned());
+    cut_short.into_iter().chain(report.doubt()).flat_map(|what| warning(name, &what)).collect()
 }
 
 /// The message for a file that cannot be read (as the original, which never creates it either).
@@ -156,12 +159,12 @@ fn unreadable(name: &[u8]) -> Vec<u8> {
     parts.concat()
 }
 
-fn refused(name: &[u8], why: &str) -> Vec<u8> {
+fn warning(name: &[u8], why: &str) -> Vec<u8> {
     [b"Warning: accesslist file ", name, b": ", why.as_bytes(), b".\n"].concat()
 }
 
-/// Reads a file. Returns the list, and whether its last line is cut short within a hash.
-fn read(file: &OsStr, bytes_max: u64) -> Result<(Hashes, bool), Fault> {
+/// Reads a file. Returns the list, and what its lines are.
+fn read(file: &OsStr, bytes_max: u64) -> Result<(Hashes, Report), Fault> {
     let (file, before) = open_regular(file)?;
     if before.len() > bytes_max {
         return Err(Fault::Refused("it is too large, the list in force stays"));
@@ -170,11 +173,11 @@ fn read(file: &OsStr, bytes_max: u64) -> Result<(Hashes, bool), Fault> {
     // a hash takes 41 bytes of the file, but for the last one
     let mut hashes = Vec::new();
     hashes.try_reserve_exact((before.len() / 41 + 1) as usize).map_err(|_| NO_MEMORY)?;
-    let cut_short = parse(BufReader::with_capacity(BUFFER, (&file).take(before.len())), &mut hashes)?;
+    let report = parse(BufReader::with_capacity(BUFFER, (&file).take(before.len())), &mut hashes)?;
     if state(&before) != state(&file.metadata()?) {
         return Err(Fault::Refused("it changed while it was read, the list in force stays"));
     }
-    Ok((Hashes::new(hashes).map_err(|_| NO_MEMORY)?, cut_short))
+    Ok((Hashes::new(hashes).map_err(|_| NO_MEMORY)?, report))
 }
 
 /// What changes when a file is written to.
@@ -230,7 +233,7 @@ mod tests {
         let first = "Warning: Can't open accesslist file: some\tlist (but will try to create it later, if necessary and possible).";
         assert_eq!(lines[0], first);
         assert_eq!(lines[1], format!("PWD: {}", std::env::current_dir().unwrap().display()));
-        assert_eq!(refused(b"l", "why"), b"Warning: accesslist file l: why.\n");
+        assert_eq!(warning(b"l", "why"), b"Warning: accesslist file l: why.\n");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! IP addresses and networks: how they are read ([`read_ip`], [`read_endpoint`], [`read_network`]) and how they are stored.
+//! IP addresses and networks: how they are read ([`read_ip`], [`scan_endpoint`], [`read_network`]) and how they are stored.
 //!
 //! The tracker stores and sends an address as `N` bytes, most significant byte first: 4, or 16 in a build for IPv6, where
 //! IPv4 addresses are mapped (`::ffff:1.2.3.4`).
@@ -8,8 +8,8 @@ mod network;
 mod number;
 
 pub use ip::read_ip;
-pub use network::{read_endpoint, read_network};
-pub use number::{is_space, read_number, read_port, read_size};
+pub use network::{read_network, scan_endpoint, scan_network};
+pub use number::{is_space, read_port, read_size, scan_number};
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -7,7 +7,7 @@ pub fn is_space(byte: u8) -> bool {
 
 /// Reads leading decimal digits and stops before the one that exceeds `max`: the number and the bytes read. `None` without
 /// any digit.
-pub(super) fn scan_number(text: &[u8], max: u32) -> Option<(u32, usize)> {
+pub fn scan_number(text: &[u8], max: u32) -> Option<(u32, usize)> {
     let mut value = 0;
     let mut length = 0;
     for digit in text.iter().take_while(|byte| byte.is_ascii_digit()) {
@@ -24,11 +24,6 @@ pub(super) fn scan_number(text: &[u8], max: u32) -> Option<(u32, usize)> {
 /// A port: leading decimal digits of at most 16 bits, anything may follow (as the original: `80x` is 80, `65536` is 6553).
 pub fn read_port(text: &[u8]) -> Option<u16> {
     scan_number(text, u16::MAX.into()).and_then(|(value, _)| value.try_into().ok())
-}
-
-/// A number of at most 32 bits, read as a port is.
-pub fn read_number(text: &[u8]) -> Option<u32> {
-    scan_number(text, u32::MAX).map(|(value, _)| value)
 }
 
 /// A number of bytes: decimal digits, and K, M or G after them for powers of 1024. Nothing else may follow: a wrong limit would do harm.
@@ -50,6 +45,7 @@ mod tests {
 
     #[test]
     fn numbers_stop_before_they_overflow() {
+        let read_number = |text| scan_number(text, u32::MAX).map(|(value, _)| value);
         let table: [(&str, Option<u16>, Option<u32>); 13] = [
             ("80", Some(80), Some(80)),
             ("80x", Some(80), Some(80)),

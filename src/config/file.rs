@@ -1,5 +1,5 @@
-//! The config file: one directive in each line. A line with an unknown key or a bad value is reported and skipped. There is no
-//! include.
+//! The config file: one directive in each line. A line with an unknown key or a bad value is reported and skipped. A line that its
+//! author hardly meant so is reported, too. There is no include.
 //!
 //! Lines are as C's `fgets` reads them: at most [`CONFIG_LINE_MAX`] bytes, each ending at its first NUL (as the original).
 
@@ -8,28 +8,32 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::ffi::OsStrExt;
 
-use super::keys::{self, BadValue, skip_space};
+use super::keys::{self, BadValue, Doubt, Reading, skip_space};
 use super::{Directive, Switches};
 use crate::address::is_space;
 use crate::limits::CONFIG_LINE_MAX;
+use crate::types::skip_byte_order_mark;
 
-/// A line that is skipped: leading white space kept, trailing white space cut.
+/// What is to be said of a line: leading white space kept, trailing white space cut.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Problem {
     /// The key is not known in this build, or has no value.
     Unhandled(Vec<u8>),
     /// The value cannot be read.
     Parse(Vec<u8>),
+    /// The line says something that has no effect. What else it says counts.
+    Doubtful(Doubt, Vec<u8>),
 }
 
 impl Problem {
-    /// The message for stderr, with its line feed (as the original). Print it and go on.
+    /// The message for stderr, with its line feed (that of a skipped line as the original). Print it and go on.
     pub fn message(&self) -> Vec<u8> {
-        let (what, line): (&[u8], _) = match self {
-            Self::Unhandled(line) => (b"Unhandled line in config file: ", line),
-            Self::Parse(line) => (b"Parse error in config file: ", line),
+        let (what, line) = match self {
+            Self::Unhandled(line) => ("Unhandled line in config file: ", line),
+            Self::Parse(line) => ("Parse error in config file: ", line),
+            Self::Doubtful(doubt, line) => (doubt.message(), line),
         };
-        [what, line, b"\n"].concat()
+        [what.as_bytes(), line, b"\n"].concat()
     }
 }
 
@@ -47,12 +51,15 @@ pub fn open(name: &OsStr, switches: Switches) -> io::Result<ConfigFile<BufReader
 pub struct ConfigFile<R> {
     reader: R,
     switches: Switches,
+    at_start: bool,
+    /// The directive of a line whose problem was returned first.
+    next: Option<Directive>,
 }
 
 impl<R: BufRead> ConfigFile<R> {
     /// Reads lines from any source.
     pub fn new(reader: R, switches: Switches) -> Self {
-        Self { reader, switches }
+        Self { reader, switches, at_start: true, next: None }
     }
 }
 
@@ -60,6 +67,12 @@ impl<R: BufRead> Iterator for ConfigFile<R> {
     type Item = Result<Directive, Problem>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        if let Some(directive) = self.next.take() {
+            return Some(Ok(directive));
+        }
+        if std::mem::take(&mut self.at_start) {
+            skip_byte_order_mark(&mut self.reader).ok()?;
+        }
         let mut line = Vec::with_capacity(CONFIG_LINE_MAX);
         loop {
             line.clear();
@@ -67,8 +80,13 @@ impl<R: BufRead> Iterator for ConfigFile<R> {
             if !matches!(piece.read_until(b'\n', &mut line), Ok(1..)) {
                 return None;
             }
-            if let Some(result) = read_line(&line, &self.switches) {
-                return Some(result);
+            let (directive, problem) = read_line(&line, &self.switches);
+            if let Some(problem) = problem {
+                self.next = directive;
+                return Some(Err(problem));
+            }
+            if let Some(directive) = directive {
+                return Some(Ok(directive));
             }
         }
     }
@@ -80,24 +98,24 @@ enum Fault {
     Parse,
 }
 
-/// Reads one line. `None` if it changes nothing.
-fn read_line(line: &[u8], switches: &Switches) -> Option<Result<Directive, Problem>> {
+/// Reads one line: what it changes, and what is to be said of it.
+fn read_line(line: &[u8], switches: &Switches) -> (Option<Directive>, Option<Problem>) {
     let line = line.split(|byte| *byte == 0).next().unwrap_or_default();
-    let end = line.iter().rposition(|byte| !is_space(*byte))? + 1;
-    let line = line.get(..end)?;
+    let end = line.iter().rposition(|byte| !is_space(*byte)).map_or(0, |last| last + 1);
+    let (line, _) = line.split_at_checked(end).unwrap_or_default();
     let setting = skip_space(line);
-    if setting.starts_with(b"#") {
-        return None;
+    if setting.is_empty() || setting.starts_with(b"#") {
+        return (None, None);
     }
-    match directive(setting, switches) {
-        Ok(directive) => directive.map(Ok),
-        Err(Fault::Unhandled) => Some(Err(Problem::Unhandled(line.to_vec()))),
-        Err(Fault::Parse) => Some(Err(Problem::Parse(line.to_vec()))),
+    match read_setting(setting, switches) {
+        Ok(Reading { directive, doubt }) => (directive, doubt.map(|doubt| Problem::Doubtful(doubt, line.to_vec()))),
+        Err(Fault::Unhandled) => (None, Some(Problem::Unhandled(line.to_vec()))),
+        Err(Fault::Parse) => (None, Some(Problem::Parse(line.to_vec()))),
     }
 }
 
 /// Reads a line that is trimmed on both sides.
-fn directive(line: &[u8], switches: &Switches) -> Result<Option<Directive>, Fault> {
+fn read_setting(line: &[u8], switches: &Switches) -> Result<Reading, Fault> {
     // trimmed, so where white space follows the key, a value follows that
     let space = line.iter().position(|byte| is_space(*byte)).ok_or(Fault::Unhandled)?;
     let (name, rest) = line.split_at_checked(space).ok_or(Fault::Unhandled)?;
@@ -124,6 +142,11 @@ mod tests {
 
     fn read(text: &[u8], switches: Switches) -> Vec<Result<Directive, Problem>> {
         ConfigFile::new(text, switches).collect()
+    }
+
+    /// What a line changes, whatever is to be said of it.
+    fn changes(line: &[u8]) -> Vec<Directive> {
+        read(line, ALL).into_iter().filter_map(Result::ok).collect()
     }
 
     fn messages(text: &[u8], switches: Switches) -> String {
@@ -166,9 +189,9 @@ mod tests {
             ("livesync.cluster.listen 10.0.0.1:5", Some(Directive::LiveSyncListen("10.0.0.1:5".parse().unwrap()))),
         ];
         for (line, wanted) in table {
-            let wanted: Vec<_> = wanted.into_iter().map(Ok).collect();
-            assert_eq!(read(line.as_bytes(), ALL), wanted, "{line}");
-            assert_eq!(read(format!("{line}\n").as_bytes(), ALL), wanted, "{line}");
+            let wanted: Vec<_> = wanted.into_iter().collect();
+            assert_eq!(changes(line.as_bytes()), wanted, "{line}");
+            assert_eq!(changes(format!("{line}\n").as_bytes()), wanted, "{line}");
         }
         let black = Switches { accesslist: Some(AccessList::Black), v6: true, ..ALL };
         assert_eq!(read(b"access.blacklist l", black), [Ok(Directive::AccessListFile("l".into()))]);
@@ -238,6 +261,57 @@ mod tests {
     }
 
     #[test]
+    fn what_has_no_effect_is_reported() {
+        let (behind, address, number) = (Doubt::Behind, Doubt::SecondAddress, Doubt::NoNumber);
+        let (comment, blank, path) = (Doubt::Comment, Doubt::Blank, Doubt::Path);
+        let table = [
+            ("listen.tcp 127.0.0.1:80 # here", behind),
+            ("listen.tcp 127.0.0.1 :80", behind),
+            ("listen.udp 127.0.0.1:99999", behind),
+            ("listen.tcp_udp [::1]:80 1.2.3.4", address),
+            ("listen.udp.workers four", number),
+            ("listen.udp.workers -1", number),
+            ("listen.udp.workers 4x", behind),
+            ("tracker.coalesce_rate 9000 # a second", behind),
+            ("tracker.max_connections 4294967296", behind),
+            ("access.stats 1.2.3.4 5.6.7.8", address),
+            ("access.stats 10.0.0.0/8, 5.6.7.8", address),
+            ("access.proxy 1.2.3.4 2001:db8::1", address),
+            ("livesync.cluster.node_ip 1.2.3.4:9696", behind),
+            ("livesync.cluster.listen 1.2.3.4:9696 #", behind),
+            ("tracker.user nobody # the default", blank),
+            ("tracker.redirect_url http://a/ b", blank),
+            ("tracker.rootdir /srv/my tracker # mine", comment),
+            ("access.whitelist list\t#", comment),
+            ("access.stats_path statistics # hidden", blank),
+            ("access.stats_path /stats", path),
+            ("access.stats_path a/b", path),
+            ("access.stats_path scores", path),
+            ("access.stats_path ?", path),
+        ];
+        for (line, doubt) in table {
+            let problems: Vec<_> = read(line.as_bytes(), ALL).into_iter().filter_map(Result::err).collect();
+            assert_eq!(problems, [Problem::Doubtful(doubt, line.into())], "{line}");
+        }
+        let fine =
+            "listen.tcp 127.0.0.1:80\n\taccess.stats 10.0.0.0/8\naccess.whitelist my list\naccess.stats_path s\n";
+        assert_eq!(messages(fine.as_bytes(), ALL), "");
+        let said = messages(b" listen.udp.workers four \n", ALL);
+        assert_eq!(said, "Warning in config file, the value is no number:  listen.udp.workers four\n");
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_skipped() {
+        let marked = |text: &str| read(format!("\u{feff}{text}").as_bytes(), ALL);
+        assert_eq!(marked("tracker.user x\ntracker.user y").len(), 2);
+        assert!(marked("tracker.user x\ntracker.user y").iter().all(Result::is_ok));
+        assert_eq!(marked(""), []);
+        assert_eq!(marked("# x\n"), []);
+        assert!(matches!(marked("\u{feff}tracker.user x")[..], [Err(Problem::Unhandled(_))]), "there is one of them");
+        assert!(matches!(marked(&"x".repeat(511))[..], [Err(Problem::Unhandled(_))]), "it is no part of the line");
+    }
+
+    #[test]
     fn every_setting_of_the_sample_is_valid() {
         let sample = include_str!("../../opentracker.conf.sample");
         assert_eq!(read(sample.as_bytes(), Switches::default()), [], "all of it is commented out");
@@ -260,7 +334,7 @@ mod tests {
     fn long_lines_are_several() {
         let lengths = |text: &[u8]| -> Vec<usize> {
             let line = |problem| match problem {
-                Err(Problem::Unhandled(line) | Problem::Parse(line)) => line.len(),
+                Err(Problem::Unhandled(line) | Problem::Parse(line) | Problem::Doubtful(_, line)) => line.len(),
                 Ok(_) => 0,
             };
             ConfigFile::new(text, ALL).map(line).collect()

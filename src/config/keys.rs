@@ -1,7 +1,7 @@
 //! The keys of the config file: a table with a line for each, and the readers of their values.
 
 use super::{AccessList, Directive, LIVE_SYNC_PORT, Permissions, Switches, TRACKER_PORT, Transport, always};
-use crate::address::{is_space, read_endpoint, read_network, read_number, read_size};
+use crate::address::{is_space, read_ip, read_size, scan_endpoint, scan_network, scan_number};
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::os::unix::ffi::OsStringExt;
@@ -10,8 +10,46 @@ use std::os::unix::ffi::OsStringExt;
 #[derive(Debug)]
 pub(super) struct BadValue;
 
-/// The directive of a value. `None`: the line changes nothing, as a number without digits (as the original).
-type Parsed = Result<Option<Directive>, BadValue>;
+/// What a value says.
+pub(super) struct Reading {
+    /// `None`: the line changes nothing, as a number without digits (as the original).
+    pub(super) directive: Option<Directive>,
+    /// What else is to be said of the line.
+    pub(super) doubt: Option<Doubt>,
+}
+
+type Parsed = Result<Reading, BadValue>;
+
+/// Why a line hardly means what its author meant. The original says nothing of such lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doubt {
+    /// Something stands behind the value, and is ignored.
+    Behind,
+    /// That is another address.
+    SecondAddress,
+    /// The value has no digits, and is ignored.
+    NoNumber,
+    /// The value has a blank, as no such value has.
+    Blank,
+    /// The value has what looks like a comment.
+    Comment,
+    /// No request can ask for statistics at such a path.
+    Path,
+}
+
+impl Doubt {
+    /// The message for stderr that comes before the line.
+    pub(super) fn message(self) -> &'static str {
+        match self {
+            Self::Behind => "Warning in config file, only the beginning of the value counts: ",
+            Self::SecondAddress => "Warning in config file, only the first address counts: ",
+            Self::NoNumber => "Warning in config file, the value is no number: ",
+            Self::Blank => "Warning in config file, blanks are part of the value: ",
+            Self::Comment => "Warning in config file, # begins no comment there: ",
+            Self::Path => "Warning in config file, no request can be for statistics at this path: ",
+        }
+    }
+}
 
 /// A key of the config file.
 pub(super) struct Key {
@@ -24,9 +62,9 @@ pub(super) struct Key {
 /// All keys. A new one is a line here, a directive, and a paragraph each in the sample file and the manual page.
 const KEYS: &[Key] = &[
     key("tracker.rootdir", always, |value| value.file(Directive::RootDirectory)),
-    key("tracker.user", always, |value| value.file(Directive::User)),
+    key("tracker.user", always, |value| value.word(Directive::User(OsString::from_vec(value.text().to_vec())))),
     key("tracker.max_memory", always, |value| value.size(Directive::MaxMemory)),
-    key("tracker.redirect_url", always, |value| value.bytes(Directive::RedirectUrl)),
+    key("tracker.redirect_url", always, |value| value.word(Directive::RedirectUrl(value.text().to_vec()))),
     key("tracker.max_connections", always, |value| value.number(Directive::MaxConnections)),
     key("tracker.coalesce_rate", always, |value| value.number(Directive::CoalesceRate)),
     key("listen.tcp_udp", always, |value| value.bind(Transport::TcpAndUdp)),
@@ -46,7 +84,7 @@ const KEYS: &[Key] = &[
     key("access.fifo_add", |build| build.dynamic_accesslist, |value| value.file(Directive::AddPipe)),
     key("access.fifo_delete", |build| build.dynamic_accesslist, |value| value.file(Directive::DeletePipe)),
     key("access.stats", |build| build.restrict_stats, |value| value.bless(Permissions::STATS)),
-    key("access.stats_path", always, |value| value.bytes(Directive::StatsPath)),
+    key("access.stats_path", always, |value| value.path()),
     key("access.proxy", |build| build.ip_from_proxy, |value| value.bless(Permissions::PROXY)),
     key("livesync.cluster.node_ip", |build| build.sync_live, |value| value.bless(Permissions::SYNC)),
     key(
@@ -84,36 +122,66 @@ impl<'a> Value<'a> {
         skip_space(self.rest)
     }
 
-    fn bytes(self, directive: fn(Vec<u8>) -> Directive) -> Parsed {
-        Ok(Some(directive(self.text().to_vec())))
+    /// A directive of the beginning of `text`, which has this length.
+    fn beginning(text: &[u8], length: usize, directive: Directive) -> Parsed {
+        let rest = text.get(length..).unwrap_or_default();
+        let mut words = rest.split(|byte| is_space(*byte) || *byte == b',').skip(1);
+        let doubt = if words.any(|word| read_ip(word.strip_prefix(b"[").unwrap_or(word)).is_some()) {
+            Some(Doubt::SecondAddress)
+        } else {
+            (!rest.is_empty()).then_some(Doubt::Behind)
+        };
+        Ok(Reading { directive: Some(directive), doubt })
     }
 
     fn file(self, directive: fn(OsString) -> Directive) -> Parsed {
-        Ok(Some(directive(OsString::from_vec(self.text().to_vec()))))
+        let looks_like_a_comment = |pair: &[u8]| matches!(pair, [space, b'#'] if is_space(*space));
+        let doubt = self.text().windows(2).any(looks_like_a_comment).then_some(Doubt::Comment);
+        Ok(Reading { directive: Some(directive(OsString::from_vec(self.text().to_vec()))), doubt })
+    }
+
+    /// A value in which a blank makes no sense, though it is part of it (as the original).
+    fn word(self, directive: Directive) -> Parsed {
+        let doubt = self.text().iter().any(|byte| is_space(*byte)).then_some(Doubt::Blank);
+        Ok(Reading { directive: Some(directive), doubt })
+    }
+
+    /// The path of the statistics. The first letters of announces and scrapes decide what these are, and slashes before a path are
+    /// skipped.
+    fn path(self) -> Parsed {
+        let path = self.text();
+        let taken = [&b"a"[..], b"?", b"sc", b"/"].iter().any(|start| path.starts_with(start));
+        let said = self.word(Directive::StatsPath(path.to_vec()))?;
+        Ok(Reading { doubt: if taken { Some(Doubt::Path) } else { said.doubt }, ..said })
     }
 
     fn number(self, directive: fn(u32) -> Directive) -> Parsed {
-        Ok(read_number(self.text()).map(directive))
+        match scan_number(self.text(), u32::MAX) {
+            Some((number, length)) => Self::beginning(self.text(), length, directive(number)),
+            None => Ok(Reading { directive: None, doubt: Some(Doubt::NoNumber) }),
+        }
     }
 
     fn size(self, directive: fn(u64) -> Directive) -> Parsed {
-        read_size(self.text()).map(|size| Some(directive(size))).ok_or(BadValue)
+        let size = read_size(self.text()).ok_or(BadValue)?;
+        Ok(Reading { directive: Some(directive(size)), doubt: None })
     }
 
     fn endpoint(self, default_port: u16, directive: fn(SocketAddr) -> Directive) -> Parsed {
-        read_endpoint(self.text(), default_port).map(|at| Some(directive(at))).ok_or(BadValue)
+        let (at, length) = scan_endpoint(self.text(), default_port).ok_or(BadValue)?;
+        Self::beginning(self.text(), length, directive(at))
     }
 
     fn bind(self, transport: Transport) -> Parsed {
-        let at = read_endpoint(self.text(), TRACKER_PORT).ok_or(BadValue)?;
-        Ok(Some(Directive::Bind(transport, at)))
+        let (at, length) = scan_endpoint(self.text(), TRACKER_PORT).ok_or(BadValue)?;
+        Self::beginning(self.text(), length, Directive::Bind(transport, at))
     }
 
     /// Exactly one blank, then the address or network (as the original).
     fn bless(self, permissions: Permissions) -> Parsed {
         let text = self.rest.get(1..).unwrap_or_default();
-        let network = read_network(text, self.v6).ok_or(BadValue)?;
-        Ok(Some(Directive::Bless(network, permissions)))
+        let (network, length) = scan_network(text, self.v6).ok_or(BadValue)?;
+        Self::beginning(text, length, Directive::Bless(network, permissions))
     }
 }
 

@@ -9,6 +9,8 @@ pub mod file;
 pub mod help;
 mod keys;
 
+pub use keys::Doubt;
+
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 

@@ -69,6 +69,38 @@ fn lists_of_every_shape_are_read_again() {
 }
 
 #[test]
+fn a_list_of_which_most_lines_are_ignored_says_so() {
+    let Some((option, white)) = list_option() else { return };
+    let tracker = starter().own_list().file("list", b"").args([option, "list"]).start();
+    let (a, b) = (hex(&hash(1)), hex(&hash(2)));
+    let wide: String = format!("{a}\r\n{b}\r\n").bytes().flat_map(|byte| [char::from(byte), '\0']).collect();
+    let shapes: [(String, [bool; 2], Option<&str>); 6] = [
+        (format!("\u{feff}{a}\n"), [true, false], None),
+        (format!("# all of ours\n\n{b}\n"), [false, true], None),
+        (format!("magnet:?xt=urn:btih:{a}\n{b}\nx"), [false, true], Some("only 1 of its 3 lines count, line 1 is ")),
+        (format!("\t{a}\n {b}\n"), [false, false], Some("none of its 2 lines count, line 1 is ")),
+        (
+            format!("{b}\n{}\n{a}{}\n", &a[..39], &a[..24]),
+            [false, true],
+            Some("only 1 of its 3 lines count, line 2 is "),
+        ),
+        (wide, [false, false], Some("none of its 2 lines count, line 1 is ")),
+    ];
+    for (content, listed, said) in shapes {
+        let before = tracker.stderr().len();
+        tracker.scratch().write("list", content.as_bytes());
+        tracker.signal(Signal::HUP);
+        let news = || tracker.stderr()[before..].to_owned();
+        eventually(&format!("{content:?} counts"), || {
+            [hash(1), hash(2)].map(|torrent| served(&tracker, torrent) == white) == listed
+                && news().lines().count() == usize::from(said.is_some())
+        });
+        let said = said.map(|said| format!("Warning: accesslist file list: {said}")).unwrap_or_default();
+        assert!(news().starts_with(&said), "{content:?}: {}", news());
+    }
+}
+
+#[test]
 fn what_is_no_list_leaves_the_one_in_force() {
     let Some((option, white)) = list_option() else { return };
     let tracker = starter().own_list().file("list", hex(&hash(1)).as_bytes()).args([option, "list"]).start();
