@@ -35,7 +35,8 @@ fuzz_target!(|data: &[u8]| {
         loader.load_first(&mut list);
         let _ = std::fs::remove_file(&path);
     });
-    let names: BTreeSet<_> = data.split(|byte| *byte == b'\n').filter_map(named).collect();
+    let lines = data.strip_prefix(b"\xef\xbb\xbf").unwrap_or(data);
+    let names: BTreeSet<_> = lines.split(|byte| *byte == b'\n').filter_map(named).collect();
     for name in &names {
         assert!(!list.allows(&InfoHash(*name)), "on the list");
         let mut other = *name;
