@@ -242,6 +242,18 @@ pub const ACCESS_BLOCK_STEP: usize = 32;
 /// These are 1,600 changes, which take some 1.6 milliseconds among millions.
 pub const ACCESS_PIPE_READ: usize = 64 << 10;
 
+/// Time between two lines for the service manager with the tracker's figures.
+pub const STATUS_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Notifications that wait while the service manager has no room; a reload that comes then is not reported.
+pub const NOTIFICATIONS_WAITING: usize = 8;
+
+/// Time until they are sent again.
+pub const NOTIFICATION_RETRY: Duration = Duration::from_millis(100);
+
+/// The least time between two signs of life for the service manager, however often it asks for them.
+pub const WATCHDOG_MIN: Duration = Duration::from_millis(1);
+
 // ---- the loop ---------------------------------------------------------------------------------------------------
 
 /// Connections that took too long, closed in one turn.

@@ -2,16 +2,17 @@
 
 use opentracker::access::Loader;
 use opentracker::features::{ACCESS_LIST, SYSLOGS, Served};
-use opentracker::limits::MEMORY_RESERVE;
+use opentracker::limits::{MEMORY_RESERVE, UDP_RECEIVE_BUFFER};
 use opentracker::server::Server;
 use opentracker::start::{Exit, MemoryShares, Start, last_line, print_error, restore, version};
 use opentracker::sys::clock::Clock;
 use opentracker::sys::failure::Failure;
 use opentracker::sys::headroom::headroom;
-use opentracker::sys::memory;
+use opentracker::sys::service_manager::ServiceManager;
 use opentracker::sys::signals::{self, Signal, Signals};
 use opentracker::sys::stderr;
 use opentracker::sys::syslog::SystemLog;
+use opentracker::sys::{handed, memory};
 use opentracker::sys::{randomness, resources};
 use opentracker::tracker::{Now, Settings, Tracker};
 use std::io::{self, IsTerminal};
@@ -34,9 +35,16 @@ fn main() -> ExitCode {
 /// Starts and serves until a signal ends it, which is returned.
 fn run() -> Result<Signal, Exit> {
     memory::tune();
+    // the first descriptors and the environment, before anything else has some
+    let (handed, useless) = handed::take_sockets(UDP_RECEIVE_BUFFER);
+    useless.iter().for_each(|message| print_error(message.as_bytes()));
+    let manager = ServiceManager::from_environment().unwrap_or_else(|message| {
+        print_error(message.as_bytes());
+        None
+    });
     let signals = Signals::new()?;
     let clock = Clock::new().map_err(Failure::of("starting the clock"))?;
-    let mut start = Start::from_command_line(std::env::args_os())?;
+    let mut start = Start::from_command_line(std::env::args_os(), handed)?;
     resources::raise_descriptor_limit();
     let seed = seed()?;
     // its place may be out of reach from the root directory
@@ -70,7 +78,7 @@ fn run() -> Result<Signal, Exit> {
         restore(&mut tracker, file, now);
     }
     resources::sharpen_waits();
-    let serving = Server::new(clock.clone(), signals, start.sockets, tracker, loader, pipes, log)?;
+    let serving = Server::new(clock.clone(), signals, start.sockets, tracker, loader, pipes, log)?.report_to(manager);
     summary.iter().for_each(|text| stderr::write_line(text));
     let signal = serving.run()?;
     summary.iter().for_each(|_| stderr::write_line(&last_line(clock.now())));

@@ -18,6 +18,7 @@ use crate::server::{Bounds, Sockets};
 use crate::swarm::Families;
 use crate::sys::failure::Failure;
 use crate::sys::file::open_regular;
+use crate::sys::handed::Handed;
 use crate::sys::privileges;
 use crate::sys::socket::{bind_udp, has_ipv6, listen_tcp};
 use crate::tracker::{Now, Tracker};
@@ -68,6 +69,8 @@ pub struct Start {
     pub max_memory: Option<u64>,
     /// The networks that are allowed more than others.
     pub blessings: Vec<(IpNet, Permissions)>,
+    /// Sockets that the service manager has bound, as far as they are not among the [`sockets`](Self::sockets) yet.
+    handed: Vec<Handed>,
     address: IpAddr,
     /// Workers for the UDP sockets bound from here on.
     udp_workers: u32,
@@ -136,11 +139,12 @@ pub fn restore<F: Families>(tracker: &mut Tracker<F>, file: &OsStr, now: Now) {
 }
 
 impl Start {
-    /// Carries out a command line and the config files that it names. The first word is the program's name.
+    /// Carries out a command line and the config files that it names. The first word is the program's name. Sockets that the service
+    /// manager hands over are used where the same addresses would be bound, and the others besides.
     ///
     /// # Errors
     /// The program exits here, with this code and message.
-    pub fn from_command_line(words: impl IntoIterator<Item = OsString>) -> Result<Start, Exit> {
+    pub fn from_command_line(words: impl IntoIterator<Item = OsString>, handed: Vec<Handed>) -> Result<Start, Exit> {
         let switches = Switches { v4_only: SWITCHES.v4_only || DUAL_STACK && !has_ipv6(), ..SWITCHES };
         let mut words = words.into_iter();
         let name = words.next().unwrap_or_else(|| "opentracker".into());
@@ -154,6 +158,7 @@ impl Start {
             pipes: Vec::new(),
             max_memory: None,
             blessings: Vec::new(),
+            handed,
             address: switches.any_address(),
             udp_workers: 0,
             idle_workers: false,
@@ -175,6 +180,7 @@ impl Start {
         if SWITCHES.sync_live && start.sockets.cluster.is_none() {
             return Err(Exit::fatal("No socket address for live sync specified.\n"));
         }
+        start.serve_handed()?;
         if start.sockets.listeners.is_empty() && start.sockets.udp.is_empty() {
             start.bind(Transport::TcpAndUdp, SocketAddr::new(start.address, TRACKER_PORT))?;
         }
@@ -238,16 +244,36 @@ impl Start {
     }
 
     fn bind(&mut self, transport: Transport, address: SocketAddr) -> Result<(), Exit> {
-        if !DUAL_STACK && address.is_ipv6() != V6 {
-            let family = if V6 { "V6" } else { "V4" };
-            return Err(Exit::fatal(format!("{family} Tracker is {family} only!\n")));
-        }
+        check_family(address)?;
         if transport != Transport::Udp {
-            self.sockets.listeners.push(listen_tcp(address)?);
+            let handed = self.take_handed(true, address).map(|handed| handed.socket);
+            self.sockets.listeners.push(handed.map_or_else(|| listen_tcp(address), Ok)?);
         }
         if transport != Transport::Tcp {
-            self.sockets.udp.push((bind_udp(address, UDP_RECEIVE_BUFFER)?, self.udp_workers));
+            let handed = self.take_handed(false, address).map(|handed| handed.socket);
+            let socket = handed.map_or_else(|| bind_udp(address, UDP_RECEIVE_BUFFER), Ok)?;
+            self.sockets.udp.push((socket, self.udp_workers));
             self.idle_workers = false;
+        }
+        Ok(())
+    }
+
+    /// Takes a socket that the service manager has bound to this address, if there is one.
+    fn take_handed(&mut self, is_tcp: bool, address: SocketAddr) -> Option<Handed> {
+        let at = self.handed.iter().position(|handed| (handed.is_tcp, handed.address) == (is_tcp, address))?;
+        Some(self.handed.remove(at))
+    }
+
+    /// Serves the sockets that the service manager has bound to addresses that nothing names.
+    fn serve_handed(&mut self) -> Result<(), Exit> {
+        for Handed { socket, address, is_tcp } in std::mem::take(&mut self.handed) {
+            check_family(address)?;
+            if is_tcp {
+                self.sockets.listeners.push(socket);
+            } else {
+                self.sockets.udp.push((socket, self.udp_workers));
+                self.idle_workers = false;
+            }
         }
         Ok(())
     }
@@ -285,6 +311,15 @@ impl Start {
         outcome.warning.iter().for_each(|warning| print_error(warning));
         outcome.failure.map_or(Ok(()), |failure| Err(Exit::fatal(failure)))
     }
+}
+
+/// Fails where this build has no peers of an address's family (as the original).
+fn check_family(address: SocketAddr) -> Result<(), Exit> {
+    if DUAL_STACK || address.is_ipv6() == V6 {
+        return Ok(());
+    }
+    let family = if V6 { "V6" } else { "V4" };
+    Err(Exit::fatal(format!("{family} Tracker is {family} only!\n")))
 }
 
 #[cfg(test)]

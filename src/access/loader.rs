@@ -86,6 +86,11 @@ impl Loader {
         }
     }
 
+    /// Whether a list is being loaded.
+    pub fn is_loading(&self) -> bool {
+        self.loading
+    }
+
     fn request(&mut self) {
         self.loading = true;
         if self.requests.send(Request::Load).is_err() {

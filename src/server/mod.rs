@@ -7,6 +7,7 @@ mod coalesce;
 mod completions;
 mod faults;
 mod http;
+mod notifier;
 mod pipes;
 mod shortage;
 mod udp;
@@ -18,6 +19,7 @@ use crate::swarm::Families;
 use crate::sys::clock::Clock;
 use crate::sys::failure::Failure;
 use crate::sys::poller::{Event, Interest, Poller};
+use crate::sys::service_manager::ServiceManager;
 use crate::sys::signals::{Signal, Signals};
 use crate::sys::syslog::SystemLog;
 use crate::tracker::{Now, Tracker};
@@ -25,6 +27,7 @@ use coalesce::Coalescing;
 use completions::Completions;
 pub use http::Bounds;
 use http::{Http, Name};
+use notifier::Notifier;
 use pipes::Pipes;
 use shortage::Shortage;
 use std::io;
@@ -131,6 +134,7 @@ pub struct Server<F: Families> {
     completions: Completions,
     shortage: Shortage,
     coalescing: Coalescing,
+    notifier: Option<Notifier>,
 }
 
 impl<F: Families> Server<F> {
@@ -172,7 +176,15 @@ impl<F: Families> Server<F> {
             completions: Completions::new(log),
             shortage: Shortage::of_memory(),
             coalescing: Coalescing::new(sockets.coalesce_rate, Arc::default()),
+            notifier: None,
         })
+    }
+
+    /// Reports to the service manager, if there is one, how the tracker fares.
+    #[must_use]
+    pub fn report_to(mut self, manager: Option<ServiceManager>) -> Self {
+        self.notifier = manager.map(Notifier::new);
+        self
     }
 
     /// Serves until a signal ends it, which is returned.
@@ -181,11 +193,13 @@ impl<F: Families> Server<F> {
     /// The poller failed, without which nothing goes on.
     pub fn run(mut self) -> Result<Signal, Failure> {
         let mut events = Vec::new();
+        self.notifier.iter_mut().for_each(Notifier::ready);
         let signal = loop {
             if let Some(signal) = self.turn(&mut events).map_err(Failure::of("waiting for something to do"))? {
                 break signal;
             }
         };
+        self.notifier.iter_mut().for_each(Notifier::stopping);
         // the system takes the memory of millions of torrents back at once; one by one they would take a while
         std::mem::forget(self);
         Ok(signal)
@@ -228,6 +242,7 @@ impl<F: Families> Server<F> {
         self.send_to_cluster(now);
         self.tracker.expire(now);
         self.shortage.notice(self.tracker.swarms().refusals(), now.up);
+        self.notify(now);
         turn.end();
         let drained = served.drained && !self.http.is_busy();
         self.coalescing.after_turn(&self.clock, now.up, served.requests, drained);
@@ -259,10 +274,19 @@ impl<F: Families> Server<F> {
                 Signal::Hangup => {
                     let list = self.tracker.access_list();
                     self.loader.iter_mut().for_each(|loader| loader.reload(list));
+                    let since = self.clock.monotonic();
+                    self.notifier.iter_mut().for_each(|notifier| notifier.reloading(since));
                 }
             }
         }
         None
+    }
+
+    /// Tells the service manager what is due.
+    fn notify(&mut self, now: Now) {
+        let Some(notifier) = &mut self.notifier else { return };
+        let is_loading = self.loader.as_ref().is_some_and(Loader::is_loading);
+        notifier.after_turn(now.up, is_loading, &self.tracker);
     }
 
     /// Answers what came for UDP or HTTP.
@@ -308,6 +332,7 @@ impl<F: Families> Server<F> {
             self.udp.next_pause(),
             self.cluster.as_ref().and(self.tracker.outbox().due()),
             Some(self.tracker.next_step()),
+            self.notifier.as_ref().map(Notifier::due),
         ];
         let wait = due.into_iter().flatten().min()?.saturating_sub(self.clock.now());
         Some(self.clock.max_wait().map_or(wait, |longest| wait.min(longest)))

@@ -9,8 +9,10 @@
 pub mod cache;
 pub mod clock;
 pub mod datagram;
+mod environment;
 pub mod failure;
 pub mod file;
+pub mod handed;
 pub mod headroom;
 #[cfg(all(target_os = "linux", any(test, not(opentracker_portable))))]
 // tests build it in any case, for the poller's sake
@@ -24,6 +26,7 @@ mod portable;
 pub mod privileges;
 pub mod randomness;
 pub mod resources;
+pub mod service_manager;
 pub mod signals;
 pub mod socket;
 pub mod stderr;

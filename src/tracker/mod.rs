@@ -124,6 +124,11 @@ impl<F: Families> Tracker<F> {
         &self.swarms
     }
 
+    /// Announces answered since the start.
+    pub fn announces(&self) -> u64 {
+        self.counters.tcp_announces + self.counters.udp_announces
+    }
+
     /// What else is done with announces.
     pub fn observers(&mut self) -> &mut Observers {
         &mut self.observers

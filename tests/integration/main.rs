@@ -20,6 +20,7 @@ mod makefile;
 mod memory;
 mod operators;
 mod process;
+mod service_manager;
 mod signals;
 mod syslog;
 mod terminal;

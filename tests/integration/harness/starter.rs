@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -30,6 +31,8 @@ pub struct Starter {
     /// Seconds that the wall clock is moved by at the start.
     wall: i64,
     filter: Option<BpfProgram>,
+    variables: Vec<(String, OsString)>,
+    handed: Vec<OwnedFd>,
     allowed: Vec<[u8; 20]>,
     list_given: bool,
     cluster_given: bool,
@@ -65,6 +68,8 @@ impl Starter {
             user: None,
             wall: 0,
             filter: None,
+            variables: Vec::new(),
+            handed: Vec::new(),
             allowed: Vec::new(),
             list_given: false,
             cluster_given: false,
@@ -132,6 +137,20 @@ impl Starter {
     pub fn within(mut self, filter: BpfProgram) -> Self {
         self.filter = Some(filter);
         self
+    }
+
+    /// A variable of its environment.
+    pub fn variable(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.variables.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Sockets that it has from its start, as the descriptors from 3 on, with the variables of a service manager that hands them over.
+    pub fn hand_over(mut self, sockets: impl IntoIterator<Item = OwnedFd>) -> Self {
+        let out_of_the_way = |socket: OwnedFd| rustix::io::fcntl_dupfd_cloexec(&socket, 100).expect("a descriptor");
+        self.handed = sockets.into_iter().map(out_of_the_way).collect();
+        let count = self.handed.len().to_string();
+        self.wrap(["sh", "-c", "LISTEN_PID=$$ exec \"$0\" \"$@\""]).variable("LISTEN_FDS", count)
     }
 
     /// A file in the tracker's root directory.
@@ -241,6 +260,23 @@ impl Starter {
         let mut command = self.command();
         command.stdout(stderr.try_clone().expect("a second handle")).stderr(stderr);
         command.env("OPENTRACKER_TEST_CLOCK", clock.path().join("offset"));
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        let handed: Vec<RawFd> = self.handed.iter().map(AsRawFd::as_raw_fd).collect();
+        if !handed.is_empty() {
+            let give = move || {
+                let given = |(socket, number): (&RawFd, RawFd)| {
+                    // SAFETY: a system call on descriptors alone. What the child has at these numbers is of no use to it.
+                    if unsafe { libc::dup2(*socket, number) } < 0 {
+                        Err(std::io::Error::last_os_error())
+                    } else {
+                        Ok(())
+                    }
+                };
+                handed.iter().zip(3..).try_for_each(given)
+            };
+            // SAFETY: runs between fork and exec, where only system calls are safe: it makes nothing else.
+            unsafe { command.pre_exec(give) };
+        }
         if let Some(id) = self.user {
             // Makes the process drop its supplementary groups as well.
             command.uid(id).gid(id);
