@@ -225,9 +225,15 @@ pub const ACCESS_LIST_SHARE: usize = 16;
 /// Info hashes of an access list whose memory is freed in one step: 64 KiB.
 pub const ACCESS_LIST_STEP: usize = (64 << 10) / 20;
 
-/// Most info hashes that an access list is changed by while the tracker runs, until its file is read again; more are dropped. They take some
-/// 45 MB.
+/// Most info hashes that an access list is changed by while the tracker runs, until its file is read again, where memory has no limit;
+/// more are dropped. They take some 45 MB, while the file is read again twice that.
 pub const ACCESS_CHANGES_MAX: usize = 1 << 21;
+
+/// The same at least, whatever the limit.
+pub const ACCESS_CHANGES_MIN: usize = 1 << 12;
+
+/// Bytes that such a change takes at most, on average.
+pub const ACCESS_CHANGE_BYTES: usize = 24;
 
 /// Time after a warning that changes are dropped until the next one.
 pub const ACCESS_CHANGES_SILENCE: Duration = Duration::from_secs(600);
@@ -267,9 +273,9 @@ pub const EVENTS_A_TURN: usize = 64;
 /// Networks in each table of the busiest ones (as the original).
 pub const NETWORKS_LISTED: usize = 128;
 
-/// Networks that one pass over all peers counts for that table, some 20 bytes each. If there are more, another pass counts the next
-/// ones.
-pub const NETWORKS_COUNTED: usize = 1 << 19;
+/// Bytes that one pass over all peers takes to count networks for that table, where memory has no limit: 500,000 networks of IPv4, or
+/// 250,000 of IPv6. If there are more, another pass counts the next ones.
+pub const NETWORKS_MEMORY: usize = 12 << 20;
 
 /// Most networks that are counted as woodpeckers; further ones are ignored until some expire.
 pub const WOODPECKER_NETWORKS: usize = 1 << 20;

@@ -1,7 +1,7 @@
 //! The steps of a start, top to bottom.
 
 use opentracker::access::Loader;
-use opentracker::features::{ACCESS_LIST, SYSLOGS, Served};
+use opentracker::features::{ACCESS_LIST, DYNAMIC_ACCESSLIST, SYSLOGS, Served};
 use opentracker::limits::{MEMORY_RESERVE, UDP_RECEIVE_BUFFER};
 use opentracker::server::Server;
 use opentracker::start::{Exit, MemoryShares, Start, last_line, print_error, restore, version};
@@ -67,7 +67,7 @@ fn run() -> Result<Signal, Exit> {
     }
     let pipes = start.open_pipes();
     let access_list = tracker.access_list().bytes();
-    let shares = MemoryShares::new(start.max_memory, headroom, access_list);
+    let shares = MemoryShares::new(start.max_memory, headroom, access_list, DYNAMIC_ACCESSLIST);
     tracker.set_memory_ceiling(shares.state);
     let connections = &mut start.sockets.connections;
     (connections.answer_bytes, connections.waiting_bytes) = (shares.answers, shares.connections);

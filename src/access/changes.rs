@@ -22,22 +22,34 @@ pub enum Change {
 pub(super) struct Full;
 
 /// The changes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Changes {
+    /// How many there may be.
+    room: usize,
     in_force: Words,
     /// Those since the file was asked for again, while it is read.
     since: Option<Words>,
 }
 
+impl Default for Changes {
+    fn default() -> Self {
+        Changes { room: ACCESS_CHANGES_MAX, in_force: Words::default(), since: None }
+    }
+}
+
 impl Changes {
+    /// Sets how many there may be.
+    pub(super) fn limit(&mut self, room: usize) {
+        self.room = room;
+    }
+
     /// Makes a change.
     ///
     /// # Errors
     /// There are too many already, or there is no memory: this one is dropped.
     pub(super) fn make(&mut self, change: Change, hash: InfoHash) -> Result<(), Full> {
-        let room = ACCESS_CHANGES_MAX;
-        let since = self.since.as_mut().map_or(Ok(()), |since| since.make(change, hash, room));
-        self.in_force.make(change, hash, room).and(since)
+        let since = self.since.as_mut().map_or(Ok(()), |since| since.make(change, hash, self.room));
+        self.in_force.make(change, hash, self.room).and(since)
     }
 
     /// Whether a hash is on the list by the last word on it, if there is one.
@@ -45,15 +57,16 @@ impl Changes {
         self.in_force.word(hash)
     }
 
-    /// The file is to be read again.
-    pub(super) fn file_asked_for(&mut self) {
-        self.since = Some(Words::default());
+    /// The file is to be read again. Returns the changes that are of no use any more.
+    pub(super) fn file_asked_for(&mut self) -> Changes {
+        let since = self.since.replace(Words::default());
+        Changes { in_force: since.unwrap_or_default(), ..Changes::default() }
     }
 
     /// The file was read again. Returns the changes that are forgotten by that.
     pub(super) fn file_read(&mut self) -> Changes {
         let since = self.since.take().unwrap_or_default();
-        Changes { in_force: std::mem::replace(&mut self.in_force, since), since: None }
+        Changes { in_force: std::mem::replace(&mut self.in_force, since), ..Changes::default() }
     }
 }
 
@@ -117,9 +130,20 @@ mod tests {
         // asked for twice: what was between goes as well
         changes.file_asked_for();
         changes.make(Change::Add, A).unwrap();
-        changes.file_asked_for();
+        assert_eq!(changes.file_asked_for().word(&A), Some(true), "freed by who can take the time");
         changes.file_read();
         assert_eq!((changes.word(&A), changes.word(&B)), (None, None));
+    }
+
+    #[test]
+    fn reading_the_file_again_leaves_the_limit() {
+        let mut changes = Changes::default();
+        changes.limit(1);
+        for _ in 0..2 {
+            changes.file_asked_for();
+            changes.file_read();
+            assert_eq!((changes.make(Change::Add, A), changes.make(Change::Add, B)), (Ok(()), Err(Full)));
+        }
     }
 
     #[test]

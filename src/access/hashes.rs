@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_million_knowntake_little_more_than_their_bytes() {
+    fn a_million_take_little_more_than_their_bytes() {
         let mut random = crate::swarm::Random::new([3, 4]);
         let hashes = std::iter::repeat_with(|| {
             let mut hash = [0; 20];

@@ -25,7 +25,7 @@ enum Request {
     Drop(Box<List>),
 }
 
-/// The loop's side of the thread that loads lists. At most one request of each kind is under way.
+/// The loop's side of the thread that loads lists. At most one file is read at a time.
 #[derive(Debug)]
 pub struct Loader {
     /// Has no receiver if the system refused the thread: the loop loads lists itself then.
@@ -78,7 +78,7 @@ impl Loader {
 
     /// Asks for the file to be read again. When that is done the list's changes up to now are forgotten.
     pub fn reload(&mut self, list: &mut List) {
-        list.file_asked_for();
+        self.drop(list.file_asked_for());
         if self.loading {
             self.again = true;
         } else {
@@ -100,6 +100,12 @@ impl Loader {
         }
     }
 
+    /// Frees a list that may have millions of hashes.
+    fn drop(&self, list: List) {
+        // without the thread it is dropped here, which is no worse than keeping it
+        let _ = self.requests.send(Request::Drop(Box::new(list)));
+    }
+
     /// Replaces the list by the one that was loaded, if there is a new one.
     pub fn install(&mut self, list: &mut List) {
         self.waker.clear();
@@ -107,8 +113,7 @@ impl Loader {
             self.loading = false;
             let again = std::mem::take(&mut self.again);
             let old = list.file_read(loaded, again);
-            // without the thread it is dropped here, which is no worse than keeping it
-            let _ = self.requests.send(Request::Drop(Box::new(old)));
+            self.drop(old);
             if again {
                 self.request();
             }

@@ -36,6 +36,11 @@ impl List {
         List { file: Hashes::new(hashes.collect()).unwrap(), changes: Changes::default() }
     }
 
+    /// Sets by how many info hashes the list may be changed until its file is read again.
+    pub fn limit_changes(&mut self, room: usize) {
+        self.changes.limit(room);
+    }
+
     /// Bytes that the hashes of the file take.
     pub fn bytes(&self) -> usize {
         self.file.bytes()
@@ -60,9 +65,9 @@ impl List {
         self.changes.make(change, hash)
     }
 
-    /// The file is to be read again: what was changed up to now is forgotten when that is done.
-    fn file_asked_for(&mut self) {
-        self.changes.file_asked_for();
+    /// The file is to be read again: what was changed up to now is forgotten when that is done. Returns what is of no use any more.
+    fn file_asked_for(&mut self) -> List {
+        List { file: Hashes::default(), changes: self.changes.file_asked_for() }
     }
 
     /// The file was read; `None`: it yields no list, and what it said before stays. `again`: it was asked for meanwhile and is read once
@@ -104,7 +109,7 @@ mod tests {
         list.change(Change::Delete, A).unwrap();
         list.change(Change::Add, B).unwrap();
         assert_eq!((list.contains(&A), list.contains(&B)), (false, true));
-        list.file_asked_for();
+        drop(list.file_asked_for());
         drop(list.file_read(Some(Hashes::new(vec![A]).unwrap()), true));
         assert_eq!((list.contains(&A), list.contains(&B)), (false, true), "it will be read again");
         drop(list.file_read(None, false));

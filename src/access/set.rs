@@ -66,7 +66,7 @@ impl Set {
         self.starts.partition_point(|start| start <= hash).saturating_sub(1)
     }
 
-    /// Divides a full block in the middle. Whatever comes and goes, there is no block of less than half that many hashes that ever were in.
+    /// Divides a full block in the middle, so that no order of changes leaves many small blocks.
     fn split(&mut self, index: usize) -> Result<(), TryReserveError> {
         let Some(block) = self.blocks.get_mut(index) else { return Ok(()) };
         let at = block.len() / 2;

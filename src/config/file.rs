@@ -135,9 +135,7 @@ mod tests {
         sync_live: true,
         restrict_stats: true,
         ip_from_proxy: true,
-        v6: false,
-        dual_stack: false,
-        v4_only: false,
+        ..Switches::NONE
     };
 
     fn read(text: &[u8], switches: Switches) -> Vec<Result<Directive, Problem>> {

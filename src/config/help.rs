@@ -70,17 +70,8 @@ const HELP_EXAMPLE: &[u8] =
 mod tests {
     use super::*;
 
-    const WHITE: Switches = Switches {
-        accesslist: Some(AccessList::White),
-        dynamic_accesslist: false,
-        sync_live: false,
-        restrict_stats: false,
-        ip_from_proxy: false,
-        v6: false,
-        dual_stack: false,
-        v4_only: false,
-    };
-    const BLACK: Switches = Switches { accesslist: Some(AccessList::Black), ..WHITE };
+    const WHITE: Switches = Switches { accesslist: Some(AccessList::White), ..Switches::NONE };
+    const BLACK: Switches = Switches { accesslist: Some(AccessList::Black), ..Switches::NONE };
 
     #[test]
     fn texts() {

@@ -53,6 +53,19 @@ pub struct Switches {
 }
 
 impl Switches {
+    /// None of them.
+    #[cfg(test)]
+    const NONE: Switches = Switches {
+        accesslist: None,
+        dynamic_accesslist: false,
+        sync_live: false,
+        restrict_stats: false,
+        ip_from_proxy: false,
+        v6: false,
+        dual_stack: false,
+        v4_only: false,
+    };
+
     /// The address that is bound by default.
     pub fn any_address(&self) -> IpAddr {
         if self.v6 && !self.v4_only { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() }

@@ -250,8 +250,8 @@ impl<F: Families> Server<F> {
     }
 
     /// Makes changes of the access list that wait in the pipes. Each turn begins so, whatever was reported: what was written before a
-    /// request was sent counts for it, unless there is more of it than a turn may take. Signals that came meanwhile are carried out between reading and changing: what was written after
-    /// SIGHUP is not forgotten. Returns the signal that asks for the end.
+    /// request was sent counts for it. Signals that came meanwhile are carried out between reading and changing: what was written
+    /// after SIGHUP is not forgotten. Returns the signal that asks for the end.
     fn change_access_list(&mut self, now: Now) -> Option<Signal> {
         if self.pipes.is_empty() {
             return None;

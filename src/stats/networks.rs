@@ -6,7 +6,7 @@
 
 use super::best::Best;
 use crate::address::to_ip;
-use crate::limits::{NETWORKS_COUNTED, NETWORKS_LISTED};
+use crate::limits::NETWORKS_LISTED;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::IpAddr;
@@ -49,13 +49,15 @@ struct Tables<const N: usize> {
     widening: ([u8; N], u32),
 }
 
-impl<const N: usize> Default for Tables<N> {
-    fn default() -> Self {
-        Self::counting(NETWORKS_COUNTED)
-    }
-}
-
 impl<const N: usize> Tables<N> {
+    /// Bytes that a counted network takes: nodes of eleven entries are two thirds full.
+    const NETWORK_BYTES: usize = 2 * N + 16;
+
+    /// Tables that take so many bytes.
+    fn within(memory: usize) -> Self {
+        Self::counting((memory / Self::NETWORK_BYTES).max(1))
+    }
+
     fn counting(per_pass: usize) -> Self {
         Tables {
             counted: BTreeMap::new(),
@@ -69,10 +71,8 @@ impl<const N: usize> Tables<N> {
     }
 
     /// Bytes that counting so many peers may take.
-    fn memory(peers: u64) -> usize {
-        let networks = usize::try_from(peers).map_or(NETWORKS_COUNTED, |peers| peers.min(NETWORKS_COUNTED));
-        // nodes of eleven entries are two thirds full
-        networks * (2 * N + 16)
+    fn memory(&self, peers: u64) -> usize {
+        usize::try_from(peers).map_or(self.per_pass, |peers| peers.min(self.per_pass)) * Self::NETWORK_BYTES
     }
 
     /// Counts one peer.
@@ -138,14 +138,15 @@ pub struct Networks {
 }
 
 impl Networks {
-    /// An empty page, with tables of IPv4, of IPv6, or of both.
-    pub fn new(v4: bool, v6: bool) -> Self {
-        Self { v4: v4.then(Tables::default), v6: v6.then(Tables::default), is_v4_done: !v4 }
+    /// An empty page, with tables of IPv4, of IPv6, or of both, that counts within so many bytes.
+    pub fn new(v4: bool, v6: bool, memory: usize) -> Self {
+        Self { v4: v4.then(|| Tables::within(memory)), v6: v6.then(|| Tables::within(memory)), is_v4_done: !v4 }
     }
 
     /// Bytes that counting so many peers may take: one family is counted at a time.
     pub fn memory(&self, peers: u64) -> usize {
-        if self.v6.is_some() { Tables::<16>::memory(peers) } else { Tables::<4>::memory(peers) }
+        let v4 = self.v4.as_ref().map_or(0, |tables| tables.memory(peers));
+        v4.max(self.v6.as_ref().map_or(0, |tables| tables.memory(peers)))
     }
 
     /// Counts one peer, if it is of the family that this pass counts.
@@ -215,7 +216,7 @@ mod tests {
     use super::*;
 
     fn page<const N: usize>(peers: &[[u8; N]]) -> String {
-        page_counting(NETWORKS_COUNTED, peers)
+        page_counting(usize::MAX, peers)
     }
 
     fn page_counting<const N: usize>(per_pass: usize, peers: &[[u8; N]]) -> String {
@@ -262,7 +263,7 @@ mod tests {
 
     #[test]
     fn both_families_are_counted_one_after_the_other() {
-        let mut networks = Networks::new(true, true);
+        let mut networks = Networks::new(true, true, 1 << 20);
         let peers = ["10.0.0.1", "2001:db8::1", "10.0.0.2", "10.0.1.1"].map(|text| text.parse().unwrap());
         loop {
             peers.iter().for_each(|peer| networks.count(*peer));
@@ -277,6 +278,18 @@ mod tests {
                   Networks, limit /24:\n00000002: 10.0.0.0\n00000001: 10.0.1.0\n\n";
         let v6 = "Networks, limit /68:\n00000001: 2001:db8::\n\nNetworks, limit /48:\n00000001: 2001:db8::\n\n";
         assert_eq!(String::from_utf8(out).unwrap(), format!("{v4}{v6}"));
+    }
+
+    #[test]
+    fn counting_stays_within_its_memory() {
+        for memory in [0, 1000, 1 << 20] {
+            let mut networks = Networks::new(true, true, memory);
+            assert!(networks.memory(u64::MAX) <= memory.max(Tables::<16>::NETWORK_BYTES));
+            assert!(networks.memory(3) <= 3 * Tables::<16>::NETWORK_BYTES);
+            (0..100_u8).for_each(|n| networks.count(IpAddr::from([10, n, 0, 1])));
+            let most = (memory / Tables::<4>::NETWORK_BYTES).clamp(1, 100);
+            assert_eq!(networks.v4.as_ref().map(|tables| tables.counted.len()), Some(most));
+        }
     }
 
     #[test]

@@ -23,7 +23,7 @@ mod udp;
 use crate::access::List;
 use crate::cluster::Outbox;
 use crate::config::Permissions;
-use crate::limits::{NUMWANT_MAX, WALK_INTERVAL, WALK_PACE, WALK_SLICE};
+use crate::limits::{NETWORKS_MEMORY, NUMWANT_MAX, WALK_INTERVAL, WALK_PACE, WALK_SLICE};
 use crate::stats::counters::Counters;
 use crate::swarm::{Endpoint, Families, Random, Swarms};
 use crate::types::Interval;
@@ -64,6 +64,8 @@ pub struct Tracker<F: Families> {
     outbox: Outbox,
     /// Which torrents are served.
     access_list: List,
+    /// Bytes in which a page counts networks.
+    networks_memory: usize,
     /// When the current walk over all torrents began, or the next one begins, in time since the start.
     walk_start: Duration,
     /// When the next step of the walk is due, in time since the start.
@@ -92,6 +94,7 @@ impl<F: Families> Tracker<F> {
             random,
             connection_ids: ConnectionIds::default(),
             access_list: List::default(),
+            networks_memory: NETWORKS_MEMORY,
             walk_start: WALK_INTERVAL,
             walk_step: WALK_INTERVAL,
             body: Vec::new(),
@@ -143,6 +146,11 @@ impl<F: Families> Tracker<F> {
     /// stored. The others are served as usual, and as peers leave there is room again.
     pub fn set_memory_ceiling(&mut self, bytes: usize) {
         self.swarms.set_ceiling(bytes);
+    }
+
+    /// Sets in how many bytes a page counts networks.
+    pub fn set_networks_memory(&mut self, bytes: usize) {
+        self.networks_memory = bytes;
     }
 
     /// Sets memory aside for everything but the state, for when the system refuses some.

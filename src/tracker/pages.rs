@@ -57,10 +57,10 @@ impl<F: Families> Page<F> {
         Self::new(Builder::Top { top: Top::new(places, F::DUAL), cursor: Cursor::default() }, client)
     }
 
-    /// The networks that most peers come from.
-    pub fn networks(client: Client) -> Self {
+    /// The networks that most peers come from, counted within so many bytes.
+    pub fn networks(memory: usize, client: Client) -> Self {
         let builder = Builder::Networks {
-            networks: Box::new(Networks::new(F::V4, F::V6)),
+            networks: Box::new(Networks::new(F::V4, F::V6, memory)),
             cursor: PeerCursor::default(),
             counted: false,
         };

@@ -19,7 +19,7 @@ enum Source<F: Families> {
     /// the original's 1.0 line, and so where there are peers of both families, it is always 1.1.
     Text(Version, fn(&mut Vec<u8>, &Overview<'_>, &Counters)),
     /// A page that is built in slices.
-    Walked(fn(Now, Format, Client) -> Page<F>),
+    Walked(fn(&Tracker<F>, Now, Format, Client) -> Page<F>),
     /// An error, because this build lacks the mode.
     Refused(Refusal),
 }
@@ -40,23 +40,26 @@ impl<F: Families> Source<F> {
         (b"busy", Refused(Refusal::Internal)),
         (b"torr", Text(Http10, |out, now, _| text::torrents(out, now))),
         (b"fscr", Text(Http11, |out, now, _| text::full_scrapes(out, now))),
-        (b"s24s", Walked(|_, _, client| Page::networks(client))),
-        (b"tpbs", Walked(Page::dump).if_on(FULLSCRAPE, Refusal::Internal)),
+        (b"s24s", Walked(|tracker, _, _, client| Page::networks(tracker.networks_memory, client))),
+        (
+            b"tpbs",
+            Walked(|_, now, format, client| Page::dump(now, format, client)).if_on(FULLSCRAPE, Refusal::Internal),
+        ),
         (b"herr", Text(Http11, |out, _, counted| text::errors(out, counted))),
-        (b"top10", Walked(|_, _, client| Page::top(10, client))),
-        (b"top100", Walked(|_, _, client| Page::top(100, client))),
+        (b"top10", Walked(|_, _, _, client| Page::top(10, client))),
+        (b"top100", Walked(|_, _, _, client| Page::top(100, client))),
         (b"renew", Text(Http11, |out, _, counted| text::renewals(out, counted))),
         (b"syncs", Text(Http11, text::syncs)),
         (b"version", Text(Http11, |out, now, _| text::version(out, now))),
         (b"everything", Text(Http10, text::everything)),
         (
             b"statedump",
-            Walked(|now, _, client| Page::dump(now, Format::State, client)).if_on(FULLSCRAPE, Refusal::Internal),
+            Walked(|_, now, _, client| Page::dump(now, Format::State, client)).if_on(FULLSCRAPE, Refusal::Internal),
         ),
-        (b"fulllog", Walked(|_, _, client| Page::log(client)).if_on(FULLLOG_NETWORKS, Refusal::Internal)),
+        (b"fulllog", Walked(|_, _, _, client| Page::log(client)).if_on(FULLLOG_NETWORKS, Refusal::Internal)),
         (
             b"woodpeckers",
-            Walked(|now, _, client| Page::woodpeckers(now.up, client)).if_on(SPOT_WOODPECKER, Refusal::Internal),
+            Walked(|_, now, _, client| Page::woodpeckers(now.up, client)).if_on(SPOT_WOODPECKER, Refusal::Internal),
         ),
         (b"completed", Text(Http11, text::completed)),
         (
@@ -95,7 +98,7 @@ impl<F: Families> Tracker<F> {
                 write(&mut self.body, &overview, &self.counters);
                 Ok(Content::Body(if F::DUAL { Http11 } else { version }))
             }
-            Walked(page) => Ok(Content::Slices(page(now, query.format, client))),
+            Walked(page) => Ok(Content::Slices(page(self, now, query.format, client))),
             Refused(refusal) => Err(refusal),
         }
     }
