@@ -74,7 +74,7 @@ pub fn run(places: &Places, effort: Effort) -> Result<Growth> {
         growth.memory.push((format!("a torrent, {have} torrents with one peer"), bytes));
     }
     drop(server);
-    large_swarms(places, &mut growth, effort)?;
+    memories(places, &mut growth, effort)?;
     Ok(growth)
 }
 
@@ -87,18 +87,36 @@ fn noise(places: &Places, growth: &mut Growth) -> Result<()> {
     Ok(())
 }
 
-/// Memory of torrents with 100 peers.
-fn large_swarms(places: &Places, growth: &mut Growth, effort: Effort) -> Result<()> {
-    let torrents = if effort.quick { 10_000 } else { 50_000 };
-    let swarms = Swarms { torrents, peers_twice: 200, numwant: 0 };
-    for which in [Which::Ours, Which::Original] {
-        if places.has(which) {
-            let mut server = Server::start(places, which, &swarms)?;
-            let empty = meter::resident(server.process());
-            server.fill(swarms.all());
-            let bytes = meter::resident(server.process()).saturating_sub(empty) as f64 / swarms.total() as f64;
-            growth.memory.push((format!("a peer, {torrents} torrents with 100 peers, {}", which.title()), bytes));
-        }
+/// Memory of torrents with one peer, and of those with 100.
+fn memories(places: &Places, growth: &mut Growth, effort: Effort) -> Result<()> {
+    let (small, large) = if effort.quick { (100_000, 10_000) } else { (1_000_000, 50_000) };
+    let hundred = Swarms { torrents: large, peers_twice: 200, numwant: 0 };
+    for which in [Which::OursDual, Which::Original, Which::OriginalDual] {
+        let title = format!("a torrent, {small} torrents with one peer, {}", which.title());
+        memory(places, growth, which, &alone(small), small, title)?;
+    }
+    for which in [Which::Ours, Which::OursDual, Which::Original, Which::OriginalDual] {
+        let title = format!("a peer, {large} torrents with 100 peers, {}", which.title());
+        memory(places, growth, which, &hundred, hundred.total(), title)?;
+    }
+    Ok(())
+}
+
+/// Adds what each of so many parts of some swarms takes with one tracker, if it is there.
+fn memory(
+    places: &Places,
+    growth: &mut Growth,
+    which: Which,
+    swarms: &Swarms,
+    parts: u64,
+    title: String,
+) -> Result<()> {
+    if places.has(which) {
+        let mut server = Server::start(places, which, swarms)?;
+        let empty = meter::resident(server.process());
+        server.fill(swarms.all());
+        let bytes = meter::resident(server.process()).saturating_sub(empty) as f64 / parts as f64;
+        growth.memory.push((title, bytes));
     }
     Ok(())
 }

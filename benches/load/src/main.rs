@@ -25,18 +25,20 @@ use std::process::{Command, ExitCode};
 
 const USAGE: &str = "\
 load [--quick] [--only ROW] [--servers TITLES] [--growth] [--expiry] [--rounds N] [--millis N] [--out DIR] [--no-build]
-     [--ours FILE] [--keepalive FILE] [--turns FILE] [--clock FILE] [--original FILE] [--aquatic FILE] [--other FILE]
+     [--ours FILE] [--keepalive FILE] [--dual FILE] [--turns FILE] [--clock FILE] [--original FILE] [--original-dual FILE]
+     [--aquatic FILE] [--other FILE]
 
 Measures trackers side by side and writes results.md, results.json and results.svg to DIR (default: the benches
 directory, whose README.md gets the table too).
   --quick      less than two minutes: fewer rounds, smaller swarms
-  --only ROW   rows whose key begins so (udp, open, http, scrape, connect, mix, flight, workers); `none` for no rows
+  --only ROW   rows whose key begins so (udp, open, http, scrape, connect, mix, flight, dual, workers); `none` for no rows
   --servers    only these, as the table calls them, with a semicolon between: 'floor;ours;original, 1 worker'
   --growth     also growth, memory, longest waits and turns (full runs without --only always do)
   --expiry     also the turns while all torrents expire, in a build with a movable clock (some four minutes)
   --rounds N, --millis N   other rounds and times than --quick or the full run have
   --no-build   take the programs that are there
-  --ours ...   other programs than target/release/opentracker, /usr/bin/opentracker, aquatic_udp on the PATH
+  --ours ...   other programs than target/release/opentracker, /usr/bin/opentracker, aquatic_udp on the PATH,
+               and the original's 1.0 line where .ci/original-1.0 has put it
   --other FILE   a second build of ours, as one more column: what a change does
 ";
 
@@ -51,7 +53,7 @@ struct Options {
     build: bool,
     out: PathBuf,
     servers: Vec<String>,
-    programs: [Option<PathBuf>; 7],
+    programs: [Option<PathBuf>; 9],
 }
 
 fn options(words: &[String]) -> Result<Options> {
@@ -88,6 +90,8 @@ fn options(words: &[String]) -> Result<Options> {
             "--aquatic" => options.programs[4] = Some(value()?.into()),
             "--other" => options.programs[5] = Some(value()?.into()),
             "--turns" => options.programs[6] = Some(value()?.into()),
+            "--dual" => options.programs[7] = Some(value()?.into()),
+            "--original-dual" => options.programs[8] = Some(value()?.into()),
             _ => return Err(USAGE.into()),
         }
     }
@@ -114,7 +118,7 @@ fn on_path(name: &str) -> Option<PathBuf> {
 fn places(options: &Options) -> Result<Places> {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
     let root = manifest.ancestors().nth(2).ok_or("no package above the bench")?;
-    let [ours, keepalive, clock, original, aquatic, other, turns] = options.programs.clone();
+    let [ours, keepalive, clock, original, aquatic, other, turns, dual, original_dual] = options.programs.clone();
     let there = |path: PathBuf| path.exists().then_some(path);
     let form = |directory: &str, arguments: &[&str], flags: &str| {
         if options.build {
@@ -134,6 +138,8 @@ fn places(options: &Options) -> Result<Places> {
         keepalive: keepalive.or_else(|| form("bench-keepalive", &["--features", "keepalive"], "")),
         turns,
         clock,
+        dual: dual.or_else(|| form("bench-dual", &["--features", "dual-stack"], "")),
+        original_dual: original_dual.or_else(|| there(root.join("target/original-1.0/opentracker"))),
         original: original.or_else(|| there("/usr/bin/opentracker".into())),
         aquatic: aquatic.or_else(|| on_path("aquatic_udp")),
         chosen: options.servers.clone(),

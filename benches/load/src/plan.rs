@@ -64,17 +64,21 @@ fn row(key: &'static str, title: &'static str, load: Load, servers: &[Which]) ->
 
 /// All groups of rows.
 pub fn groups(effort: Effort) -> Vec<Group> {
-    use Which::{Aquatic, Floor, Original, OriginalWorkers, Other, Ours, OursKeepalive, OursWorkers};
+    use Which::{
+        Aquatic, Floor, Original, OriginalDual, OriginalWorkers, Other, Ours, OursDual, OursDualAny, OursKeepalive,
+        OursWorkers,
+    };
     let udp = [Floor, Ours, Other, Original, OriginalWorkers(1), Aquatic];
     let small = [Floor, Ours, Other, Original, OriginalWorkers(1)];
+    let dual = [Ours, OursDual, OursDualAny, OriginalDual];
     let many = [Ours, OursWorkers(1), OursWorkers(2), Original, OriginalWorkers(1), OriginalWorkers(2)];
     let announce = Load::Closed(WINDOW, What::Announce(Choice::Uniform));
     let zipf = Load::Closed(WINDOW, What::Announce(Choice::Zipf));
     let million = if effort.quick { 200_000 } else { 1_000_000 };
-    let (title, zipf_title) = if effort.quick {
-        ("200k torrents x 1.5, numwant 30", "200k torrents x 1.5, Zipf")
+    let (title, zipf_title, dual_title) = if effort.quick {
+        ("200k torrents x 1.5, numwant 30", "200k torrents x 1.5, Zipf", "both families, 200k torrents x 1.5")
     } else {
-        ("1M torrents x 1.5, numwant 30", "1M torrents x 1.5, Zipf")
+        ("1M torrents x 1.5, numwant 30", "1M torrents x 1.5, Zipf", "both families, 1M torrents x 1.5")
     };
     let mut groups = vec![
         Group {
@@ -96,11 +100,16 @@ pub fn groups(effort: Effort) -> Vec<Group> {
                     &[Ours, Other, Original],
                 ),
                 row("http-kept", "HTTP, kept connections", Load::Http(HTTP_WINDOW, Kind::Kept), &[OursKeepalive]),
+                row("dual-10k-5", "both families, 10k torrents x 5", announce, &dual),
             ],
         },
         Group {
             swarms: Swarms { torrents: million, peers_twice: 3, numwant: 30 },
-            rows: vec![row("udp-1M-1.5", title, announce, &udp), row("udp-zipf", zipf_title, zipf, &udp)],
+            rows: vec![
+                row("udp-1M-1.5", title, announce, &udp),
+                row("udp-zipf", zipf_title, zipf, &udp),
+                row("dual-1M-1.5", dual_title, announce, &dual),
+            ],
         },
         Group {
             swarms: Swarms { torrents: 1, peers_twice: 200_000, numwant: 74 },

@@ -31,8 +31,14 @@ pub enum Which {
     OursTimed,
     /// and the same with a clock that a file moves.
     OursExpiring,
+    /// The build for both families, at the same address as the others,
+    OursDual,
+    /// and at its default address, which takes a socket for both families.
+    OursDualAny,
     Original,
     OriginalWorkers(u8),
+    /// The original's 1.0 line, for both families, at its default address.
+    OriginalDual,
     Aquatic,
 }
 
@@ -44,6 +50,9 @@ impl Which {
             Which::Other => "other build".into(),
             Which::OursWorkers(n) => format!("ours, {n} workers"),
             Which::OursKeepalive => "ours, keepalive".into(),
+            Which::OursDual => "ours, dual-stack".into(),
+            Which::OursDualAny => "ours, dual-stack, at ::".into(),
+            Which::OriginalDual => "original, 1.0, at ::".into(),
             Which::OursTimed => "ours, which times its turns".into(),
             Which::OursExpiring => "ours, which times its turns and has a movable clock".into(),
             Which::Original => "original".into(),
@@ -63,7 +72,9 @@ pub struct Places {
     pub turns: Option<PathBuf>,
     /// The same, with a clock that a file moves.
     pub clock: Option<PathBuf>,
+    pub dual: Option<PathBuf>,
     pub original: Option<PathBuf>,
+    pub original_dual: Option<PathBuf>,
     pub aquatic: Option<PathBuf>,
     /// Titles of the servers to measure; none: all.
     pub chosen: Vec<String>,
@@ -83,7 +94,9 @@ impl Places {
             Which::OursKeepalive => self.keepalive.clone(),
             Which::OursTimed => self.turns.clone(),
             Which::OursExpiring => self.clock.clone(),
+            Which::OursDual | Which::OursDualAny => self.dual.clone(),
             Which::Original | Which::OriginalWorkers(_) => self.original.clone(),
+            Which::OriginalDual => self.original_dual.clone(),
             Which::Aquatic => self.aquatic.clone(),
         }
     }
@@ -127,10 +140,15 @@ impl Places {
         let workers = |n: u8| self.config(port, &format!("listen.udp.workers {n}\nlisten.tcp_udp 127.0.0.1:{port}\n"));
         match which {
             Which::Floor => command.args(["echo", &number, &reply_bytes.to_string()]),
-            Which::Ours | Which::Other | Which::OursKeepalive | Which::OursTimed | Which::OursExpiring => {
-                command.args(at)
-            }
+            Which::Ours
+            | Which::Other
+            | Which::OursKeepalive
+            | Which::OursTimed
+            | Which::OursExpiring
+            | Which::OursDual => command.args(at),
             Which::OursWorkers(n) => command.arg("-f").arg(workers(n)?),
+            Which::OursDualAny => command.args(&at[2..]),
+            Which::OriginalDual => command.args(&at[2..]).arg("-w").arg(self.whitelist()),
             Which::Original => command.args(at).arg("-w").arg(self.whitelist()),
             Which::OriginalWorkers(n) => command.arg("-f").arg(workers(n)?).arg("-w").arg(self.whitelist()),
             Which::Aquatic => command.arg("-c").arg(self.config(port, &aquatic_config(port))?),
