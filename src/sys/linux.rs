@@ -1,6 +1,7 @@
 //! What Linux does better than other systems. A kernel that is too old, or a filter around the process, may refuse any of these calls,
 //! with ENOSYS or, as some container runtimes do, with EPERM: then the `portable` form of the same name does the work.
 
+pub(super) use super::capability::give_up_low_ports;
 use super::datagram::Message;
 use super::portable;
 use rustix::io::Errno;

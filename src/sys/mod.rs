@@ -7,6 +7,10 @@
 //! and `poller::poll`. `RUSTFLAGS="--cfg opentracker_portable"` has the portable forms used on Linux too, where all tests pass with them.
 
 pub mod cache;
+#[cfg(all(target_os = "linux", any(test, not(opentracker_portable))))]
+// as `linux`, which has it
+#[cfg_attr(opentracker_portable, expect(dead_code))]
+mod capability;
 pub mod clock;
 pub mod datagram;
 mod environment;

@@ -35,6 +35,9 @@ pub(super) fn fill_with_randomness(bytes: &mut [u8]) -> io::Result<()> {
     File::open("/dev/urandom")?.read_exact(bytes)
 }
 
+/// Nothing: only Linux has rights that can be handed over one by one.
+pub(super) fn give_up_low_ports() {}
+
 /// Nothing: only Linux lets waits take longer than they have to.
 pub(super) fn sharpen_waits() {}
 

@@ -4,6 +4,7 @@
 //! original forgets. Where there are none, nothing is called for that, since a filter may end the process for the call.
 
 use super::failure::{Failure, reason};
+use super::native;
 use std::ffi::{CString, OsStr};
 use std::io;
 use std::mem::MaybeUninit;
@@ -51,12 +52,14 @@ fn effective_group() -> u32 {
 }
 
 /// As root: changes the root directory to `directory` if there is one, goes to `/`, and becomes `user` for good, with
-/// no groups but the user's own, except where the system lets no process drop groups. Otherwise: only goes to `directory`, if there is one.
+/// no groups but the user's own, except where the system lets no process drop groups. Otherwise: only goes to `directory`, if there is one,
+/// and gives up the right to bind ports below 1024, if it was handed over.
 ///
 /// Call it before threads start.
 pub fn drop_to(user: &OsStr, directory: Option<&OsStr>) -> Outcome {
     let mut outcome = Outcome::default();
     if effective_user() != ROOT {
+        native::give_up_low_ports();
         outcome.failure = directory.and_then(|directory| {
             rustix::process::chdir(directory).err().map(|error| not_entered(directory, error.into()))
         });

@@ -249,3 +249,19 @@ fn groups_that_a_namespace_fixes_for_good_stay() {
     assert_eq!(proc::status_numbers(tracker.pid(), "Uid"), [ORDINARY; 4]);
     work("fixed groups", tracker);
 }
+
+/// As a unit with `User=` and `AmbientCapabilities=` starts it.
+#[test]
+fn the_right_to_bind_low_ports_is_given_up() {
+    if !harness::root_or_skip() {
+        return;
+    }
+    let handed_over = "setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all,+net_bind_service \
+                       --ambient-caps=-all,+net_bind_service";
+    let tracker = Starter::new().allow([hash(1)]).wrap(handed_over.split_whitespace()).start();
+    let status = std::fs::read_to_string(format!("/proc/{}/status", tracker.pid())).expect("the tracker's status");
+    for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
+        assert!(status.contains(&format!("{set}:\t0000000000000000\n")), "{set}: {status}");
+    }
+    work("no rights", tracker);
+}
