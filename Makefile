@@ -39,10 +39,15 @@ PREFIX     ?= /usr/local
 BINDIR     ?= $(PREFIX)/bin
 MANDIR     ?= $(data-dir)/man
 DOCDIR     ?= $(data-dir)/doc/$(BINARY)
+UNITDIR    ?= $(lib-dir)/systemd/system
+SYSUSERSDIR ?= $(lib-dir)/sysusers.d
+TMPFILESDIR ?= $(lib-dir)/tmpfiles.d
 BINARY     = opentracker
 
 # Where only BINDIR is named, nothing is installed outside of the directory that it lies in.
-data-dir = $(or $(if $(filter /usr/local,$(PREFIX)),$(patsubst %/bin,%,$(patsubst %/sbin,%,$(BINDIR:/=)))),$(PREFIX:/=))/share
+base-dir = $(or $(if $(filter /usr/local,$(PREFIX)),$(patsubst %/bin,%,$(patsubst %/sbin,%,$(BINDIR:/=)))),$(PREFIX:/=))
+data-dir = $(base-dir)/share
+lib-dir = $(base-dir)/lib
 
 # ---- the switches ----
 
@@ -101,7 +106,7 @@ built-program = $(built-under)$(if $(rust-target),/$(rust-target))/release/opent
 built-note = $(built-under)/$(BINARY).built-with
 built-with = $(subst $(no-word) $(no-word),+,$(asked-switches) $(rust-target))
 
-.PHONY: all build check test lint powerset systems bench clean help install install-strip uninstall $(BINARY) $(BINARY).debug
+.PHONY: all build check test lint powerset systems packages-test bench clean help install install-strip uninstall $(BINARY) $(BINARY).debug
 .SECONDEXPANSION:
 
 all: $(BINARY) $(BINARY).debug
@@ -121,18 +126,18 @@ help:
 	@echo 'make [VARIABLE=VALUE]... [TARGET]...'
 	@echo
 	@echo 'all             the default: ./$(BINARY), and ./$(BINARY).debug, the same under another name'
-	@echo 'install         what was built last, or the switches named: program, manual pages, sample config'
+	@echo 'install         what was built last, or the switches named: program, manual pages, sample config, units'
 	@echo 'install-strip   the same, the program without its line numbers'
 	@echo 'uninstall       removes that'
 	@echo 'check           tests of the build that the variables ask for'
-	@echo 'test, lint, powerset, systems, bench    what the developers run'
+	@echo 'test, lint, powerset, systems, packages-test, bench    what the developers run'
 	@echo 'clean           removes what was built'
 	@echo
 	@echo 'FEATURES        the switches, as "-DWANT_X ..." or as "x ...", in place of the usual ones;'
 	@echo '                in the environment, as -DWANT_X, in addition to them'
 	@echo 'BINARY          the name of the program: $(BINARY)'
 	@echo 'STATIC=1        a program that needs no shared library (so does LDFLAGS=-static)'
-	@echo 'PREFIX, BINDIR, MANDIR, DOCDIR, DESTDIR    where to install'
+	@echo 'PREFIX, BINDIR, MANDIR, DOCDIR, DESTDIR, UNITDIR, SYSUSERSDIR, TMPFILESDIR    where to install'
 	@echo 'CARGO, CARGOFLAGS, RUSTC, INSTALL, OPENTRACKER_COMMIT    what to build with'
 	@echo
 	@echo 'switches: $(switch-names)'
@@ -156,6 +161,10 @@ powerset:
 systems:
 	@.ci/systems i686 types bsd musl
 
+# Debian's packages and others', installed under a booted systemd. As root.
+packages-test:
+	@.ci/packages
+
 # Side by side with the original: benches/README.md.
 bench:
 	$(CARGO) run --release --locked --manifest-path benches/load/Cargo.toml
@@ -166,6 +175,8 @@ clean:
 
 uninstall:
 	rm -f "$(DESTDIR)$(BINDIR)/$(BINARY)" "$(DESTDIR)$(MANDIR)/man8/$(BINARY).8" "$(DESTDIR)$(MANDIR)/man5/$(BINARY).conf.5"
+	rm -f "$(DESTDIR)$(UNITDIR)/$(BINARY).service" "$(DESTDIR)$(UNITDIR)/$(BINARY)@.service"
+	rm -f "$(DESTDIR)$(SYSUSERSDIR)/opentracker.conf" "$(DESTDIR)$(TMPFILESDIR)/opentracker.conf"
 	cd "$(DESTDIR)$(DOCDIR)" && rm -f opentracker.conf.sample README.md features.md
 	rmdir "$(DESTDIR)$(DOCDIR)"
 
@@ -183,3 +194,7 @@ install: $$(install-needs)
 	$(INSTALL) -m 644 packaging/opentracker.8 "$(DESTDIR)$(MANDIR)/man8/$(BINARY).8"
 	$(INSTALL) -m 644 packaging/opentracker.conf.5 "$(DESTDIR)$(MANDIR)/man5/$(BINARY).conf.5"
 	$(INSTALL) -m 644 opentracker.conf.sample README.md features.md "$(DESTDIR)$(DOCDIR)/"
+	$(INSTALL) -d "$(DESTDIR)$(SYSUSERSDIR)" "$(DESTDIR)$(TMPFILESDIR)"
+	sh packaging/units packaging/opentracker.service "$(DESTDIR)$(UNITDIR)" "$(BINDIR)/$(BINARY)"
+	$(INSTALL) -m 644 packaging/opentracker.sysusers "$(DESTDIR)$(SYSUSERSDIR)/opentracker.conf"
+	$(INSTALL) -m 644 packaging/opentracker.tmpfiles "$(DESTDIR)$(TMPFILESDIR)/opentracker.conf"

@@ -42,8 +42,13 @@ impl Source {
         fs::create_dir_all(source.path("packaging")).expect("a directory");
         fs::create_dir_all(source.path("tools")).expect("a directory");
         let pages = ["packaging/opentracker.8", "packaging/opentracker.conf.5"];
-        for file in
-            ["Makefile", "Cargo.toml", "opentracker.conf.sample", "README.md", "features.md"].iter().chain(&pages)
+        let units = ["units", "opentracker.service", "opentracker.sysusers", "opentracker.tmpfiles"]
+            .map(|name| format!("packaging/{name}"));
+        let units = units.iter().map(String::as_str);
+        for file in ["Makefile", "Cargo.toml", "opentracker.conf.sample", "README.md", "features.md"]
+            .into_iter()
+            .chain(pages)
+            .chain(units)
         {
             fs::copy(here.join(file), source.path(file)).expect("a copy");
         }
@@ -193,8 +198,14 @@ fn installing_stays_in_its_directory() {
     let pages = ["share/man/man5/opentracker.conf.5", "share/man/man8/opentracker.8"];
     let docs =
         ["README.md", "features.md", "opentracker.conf.sample"].map(|name| format!("share/doc/opentracker/{name}"));
+    let system = [
+        "lib/systemd/system/opentracker.service",
+        "lib/systemd/system/opentracker@.service",
+        "lib/sysusers.d/opentracker.conf",
+        "lib/tmpfiles.d/opentracker.conf",
+    ];
     let files = |top: &str| -> Vec<String> {
-        let rest = docs.iter().map(String::as_str).chain(pages);
+        let rest = system.into_iter().chain(docs.iter().map(String::as_str)).chain(pages);
         std::iter::once("bin/opentracker").chain(rest).map(|name| format!("./{top}{name}")).collect()
     };
     for (commands, top) in [
@@ -215,12 +226,30 @@ fn installing_stays_in_its_directory() {
     }
     let Some(source) = Source::new() else { return };
     source.build("make BINDIR=$pkgdir install");
-    assert_eq!(source.files("package").len(), 6, "nothing beside the directory named");
+    assert_eq!(source.files("package").len(), 10, "nothing beside the directory named");
     // a command that a recipe appends is carried out by the last rule
     source.build(
         "sed -i '$a\\\\tinstall -m 755 opentracker.debug $(BINDIR)' Makefile; make; make BINDIR=$pkgdir install",
     );
     assert_eq!(source.switches("package/opentracker.debug"), "fullscrape");
+}
+
+#[test]
+fn installed_units_start_the_program_that_was_installed() {
+    let Some(source) = Source::new() else { return };
+    source.build("make DESTDIR=$pkgdir install; make BINARY=opentracker6 PREFIX=/usr DESTDIR=$pkgdir install");
+    let started = |unit: &str| {
+        let text = fs::read_to_string(source.path(&format!("package/{unit}"))).expect("a unit");
+        text.lines().find_map(|line| line.strip_prefix("ExecStart=").map(str::to_owned)).expect("a program")
+    };
+    let config = "/etc/opentracker/opentracker.conf";
+    let local = "usr/local/lib/systemd/system";
+    assert_eq!(started(&format!("{local}/opentracker.service")), format!("/usr/local/bin/opentracker -f {config}"));
+    assert_eq!(
+        started(&format!("{local}/opentracker@.service")),
+        "/usr/local/bin/opentracker -f /etc/opentracker/%i.conf"
+    );
+    assert_eq!(started("usr/lib/systemd/system/opentracker6.service"), format!("/usr/bin/opentracker6 -f {config}"));
 }
 
 #[test]
