@@ -66,13 +66,7 @@ fn aria2(protocol: Protocol) {
 
     let start = |directory: &Path| {
         let mut command = Command::new(&program);
-        // UDP trackers are asked through the socket of the DHT, which has no part in private torrents.
-        let dht = format!("--dht-file-path={}/dht.dat", directory.display());
-        let ports = format!("--listen-port={} --dht-listen-port={}", free_port(), free_port());
-        let fixed = "--no-conf --enable-dht=true --enable-dht6=false --enable-peer-exchange=false --disable-ipv6=true \
-                     --bt-enable-lpd=false --file-allocation=none --console-log-level=warn --check-integrity=true --seed-ratio=0.0";
-        command.args(fixed.split_whitespace()).args(ports.split(' ')).arg(dht);
-        command.arg(format!("--dir={}", directory.display())).arg(place.torrent());
+        command.args(aria2_words(directory)).arg("--disable-ipv6=true").arg(place.torrent());
         Client::start(command, directory)
     };
     let _seeder = start(&place.from());
@@ -81,6 +75,55 @@ fn aria2(protocol: Protocol) {
     place.wait_for_the_file(&data, &leecher);
     eventually("the download is counted", || tracker.get("/stats?mode=completed").text().starts_with("1\n"));
     eventually("both are seeders now", || tracker.get("/stats?mode=peer").text().starts_with("2\n2\n"));
+}
+
+/// Words for aria2 to share what is in a directory.
+fn aria2_words(directory: &Path) -> Vec<String> {
+    // UDP trackers are asked through the socket of the DHT, which has no part in private torrents.
+    let fixed = "--no-conf --enable-dht=true --enable-dht6=false --enable-peer-exchange=false --bt-enable-lpd=false \
+                 --file-allocation=none --console-log-level=warn --check-integrity=true --seed-ratio=0.0";
+    let own = [
+        format!("--listen-port={}", free_port()),
+        format!("--dht-listen-port={}", free_port()),
+        format!("--dht-file-path={}/dht.dat", directory.display()),
+        format!("--dir={}", directory.display()),
+    ];
+    fixed.split_whitespace().map(str::to_string).chain(own).collect()
+}
+
+/// A seeder that the tracker knows by an IPv4 address, and a leecher that it knows by an IPv6 address: that they find each other is due to
+/// answers over HTTP with peers of both families. In a network of their own, where there is an IPv6 address besides that of loopback.
+#[test]
+fn aria2_of_both_families() {
+    if !harness::built_with("dual-stack") {
+        return harness::for_another_build("one for both families");
+    }
+    let Some(program) = installed("aria2c") else { return };
+    if !harness::root_or_skip() {
+        return;
+    }
+    let data = data();
+    let setup = "ip link set lo up && ip addr add 10.99.0.1/32 dev lo && ip addr add 2001:db8::1/128 dev lo nodad && exec \"$0\" \"$@\"";
+    let starter = Starter::new().wrap(["unshare", "--net", "sh", "-c", setup]).bare();
+    let config = format!("listen.tcp_udp [::]:7000\ntracker.rootdir {}\n", starter.scratch().path().display());
+    let [v4, v6] = ["10.99.0.1", "[2001:db8::1]"].map(|at| Torrent::new(&data, &format!("http://{at}:7000/announce")));
+    let starter = starter.allow([v4.hash]).file("conf", config.as_bytes());
+    let words = starter.words_of_the_build();
+    let tracker = starter.args(["-f", "conf"]).args(words).spawn();
+    eventually("the tracker listens", || listens(&tracker));
+    let place = Place::new(&data, &v4);
+
+    let start = |directory: &Path, torrent: &Torrent| {
+        let file = directory.join("torrent");
+        std::fs::write(&file, &torrent.file).expect("the torrent");
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--net=/proc/{}/ns/net", tracker.pid())).arg("--").arg(&program);
+        command.args(aria2_words(directory)).arg(file);
+        Client::start(command, directory)
+    };
+    let _seeder = start(&place.from(), &v4);
+    let leecher = start(&place.to(), &v6);
+    place.wait_for_the_file(&data, &leecher);
 }
 
 /// Two of Transmission, which takes no peers on the loopback network: in a network of their own with other addresses.
@@ -125,9 +168,9 @@ fn transmission(protocol: Protocol) {
 
 /// Whether the tracker has its TCP socket: it is the only one in its network.
 fn listens(tracker: &Tracker) -> bool {
-    let table = std::fs::read_to_string(format!("/proc/{}/net/tcp", tracker.pid())).unwrap_or_default();
+    let table = |name| std::fs::read_to_string(format!("/proc/{}/net/{name}", tracker.pid())).unwrap_or_default();
     // Port 7000.
-    table.contains(":1B58 ") && proc::descriptors(tracker.pid()) > 3
+    ["tcp", "tcp6"].iter().any(|name| table(name).contains(":1B58 ")) && proc::descriptors(tracker.pid()) > 3
 }
 
 /// A program's path, or `None`, and the reason is noted.

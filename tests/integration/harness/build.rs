@@ -35,13 +35,18 @@ impl Build {
 
     /// The original, where it is installed.
     pub fn original() -> Option<Self> {
-        let path = original_path();
-        path.exists().then(|| Self {
-            path,
-            features: PACKAGED.iter().map(|word| word.to_string()).collect(),
-            along: false,
-            original: true,
-        })
+        Self::packaged(original_path(), &[])
+    }
+
+    /// The original's 1.0 line, which is for both families, where it was made.
+    pub fn original_for_both_families() -> Option<Self> {
+        Self::packaged(std::env::var_os("OPENTRACKER_ORIGINAL_DUAL")?.into(), &["dual-stack"])
+    }
+
+    /// A distribution's program, built with some switches besides the usual ones.
+    fn packaged(path: PathBuf, switches: &[&str]) -> Option<Self> {
+        let features = PACKAGED.iter().chain(switches).map(|word| word.to_string()).collect();
+        path.exists().then_some(Self { path, features, along: false, original: true })
     }
 
     fn named(path: PathBuf) -> Self {

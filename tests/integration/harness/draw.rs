@@ -2,10 +2,25 @@
 //!
 //! What the original is known to do otherwise on purpose is never drawn; a comment stands where that is so.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use super::{hash, splitmix, udp};
 
-/// Clients' addresses. Two of them share a network, for the statistics of networks.
-pub const SOURCES: [[u8; 4]; 4] = [[127, 0, 0, 1], [127, 0, 0, 2], [127, 0, 3, 3], [127, 1, 0, 9]];
+/// Clients' addresses.
+pub type Sources = [IpAddr; SOURCES];
+
+/// How many there are.
+const SOURCES: usize = 4;
+
+/// Those of IPv4. Two of them share a network, for the statistics of networks.
+pub const V4: Sources = [v4(127, 0, 0, 1), v4(127, 0, 0, 2), v4(127, 0, 3, 3), v4(127, 1, 0, 9)];
+
+/// Those of both families: there is one loopback address of IPv6.
+pub const BOTH: Sources = [v4(127, 0, 0, 1), v4(127, 0, 0, 2), IpAddr::V6(Ipv6Addr::LOCALHOST), v4(127, 1, 0, 9)];
+
+const fn v4(a: u8, b: u8, c: u8, d: u8) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+}
 
 /// Torrents that are announced.
 pub const TORRENTS: u64 = 24;
@@ -19,9 +34,9 @@ pub const PORTS: u64 = 8;
 /// What is sent to both.
 #[derive(Debug)]
 pub enum Step {
-    /// A request from an address.
-    Http([u8; 4], Vec<u8>),
-    /// A datagram from one of the addresses; its connection id is filled in by each side where it is to be right.
+    /// A request from one of the addresses.
+    Http(usize, Vec<u8>),
+    /// A datagram from one of them; its connection id is filled in by each side where it is to be right.
     Udp(usize, Vec<u8>, bool),
 }
 
@@ -56,8 +71,8 @@ impl Draw {
         }
     }
 
-    fn source(&mut self) -> [u8; 4] {
-        SOURCES[self.below(SOURCES.len() as u64) as usize]
+    fn source(&mut self) -> usize {
+        self.below(SOURCES as u64) as usize
     }
 
     /// An info hash in one of its spellings.
@@ -164,7 +179,7 @@ impl Draw {
             2 => packet[8..12].copy_from_slice(&[0, 0, 0, *self.of(&[&0, &3, &255])]),
             _ => {}
         }
-        Step::Udp(self.below(SOURCES.len() as u64) as usize, packet, right_id)
+        Step::Udp(self.source(), packet, right_id)
     }
 
     fn udp_scrape(&mut self) -> Step {
@@ -175,7 +190,7 @@ impl Draw {
             // Whole info hashes only: of others the original takes what its buffer held before.
             packet.truncate(self.below(16) as usize);
         }
-        Step::Udp(self.below(SOURCES.len() as u64) as usize, packet, !self.one_in(10))
+        Step::Udp(self.source(), packet, !self.one_in(10))
     }
 
     fn udp_rubbish(&mut self) -> Step {
@@ -187,7 +202,7 @@ impl Draw {
         if length >= 16 && self.one_in(4) {
             packet[..12].copy_from_slice(&udp::header(udp::MAGIC, 0)[..12]);
         }
-        Step::Udp(self.below(SOURCES.len() as u64) as usize, packet, false)
+        Step::Udp(self.source(), packet, false)
     }
 
     /// An announce or scrape with something wrong about it.

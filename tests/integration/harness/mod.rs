@@ -1,7 +1,8 @@
 //! What the integration tests share: starting a tracker, talking to it over HTTP and UDP, and comparing answers.
 //!
 //! The tracker under test is our own build, unless `OPENTRACKER_BIN` names another one (then `OPENTRACKER_FEATURES`
-//! may name what it was built with). The original, for comparison, is `/usr/bin/opentracker` or `OPENTRACKER_ORIGINAL`.
+//! may name what it was built with). The original, for comparison, is `/usr/bin/opentracker` or `OPENTRACKER_ORIGINAL`, and its 1.0 line
+//! `OPENTRACKER_ORIGINAL_DUAL`.
 
 pub mod bencode;
 pub mod build;
