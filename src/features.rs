@@ -21,13 +21,13 @@ pub const DUAL_STACK: bool = cfg!(feature = "dual-stack");
 /// A tracker for both families listens on all addresses of IPv4 by default.
 pub const V4_ONLY: bool = cfg!(feature = "v4-only");
 
-#[cfg(feature = "dual-stack")]
-pub use crate::swarm::Dual as Served;
 #[cfg(not(any(feature = "v6", feature = "dual-stack")))]
 pub use crate::swarm::V4 as Served;
-/// The families of addresses that there are peers of.
 #[cfg(all(feature = "v6", not(feature = "dual-stack")))]
 pub use crate::swarm::V6 as Served;
+/// The families of addresses that there are peers of.
+#[cfg(feature = "dual-stack")]
+pub type Served = crate::swarm::Dual<METRICS>;
 
 /// `GET /scrape` without info hashes, and the dumps among the statistics.
 pub const FULLSCRAPE: bool = cfg!(feature = "fullscrape");
@@ -80,6 +80,9 @@ pub const IP_FROM_PROXY: bool = cfg!(feature = "ip-from-proxy");
 /// HTTP connections stay open for further requests where the client asks for that.
 pub const KEEPALIVE: bool = cfg!(feature = "keepalive");
 
+/// `GET /metrics`, and the statistics as JSON.
+pub const METRICS: bool = cfg!(feature = "metrics");
+
 /// What the command line and the config file may say in this build.
 pub const SWITCHES: Switches = Switches {
     accesslist: ACCESS_LIST,
@@ -87,6 +90,7 @@ pub const SWITCHES: Switches = Switches {
     sync_live: SYNC_LIVE,
     restrict_stats: RESTRICT_STATS,
     ip_from_proxy: IP_FROM_PROXY,
+    metrics: METRICS,
     v6: V6 || DUAL_STACK,
     dual_stack: DUAL_STACK,
     v4_only: DUAL_STACK && V4_ONLY,
@@ -113,6 +117,7 @@ pub const COMPILED_IN: &[(&str, bool)] = &[
     ("fulllog-networks", FULLLOG_NETWORKS),
     ("syslogs", SYSLOGS),
     ("keepalive", KEEPALIVE),
+    ("metrics", METRICS),
 ];
 
 #[cfg(test)]

@@ -1,13 +1,14 @@
 //! The steps of a start, top to bottom.
 
 use opentracker::access::Loader;
-use opentracker::features::{ACCESS_LIST, DYNAMIC_ACCESSLIST, SYSLOGS, Served};
+use opentracker::features::{ACCESS_LIST, DYNAMIC_ACCESSLIST, METRICS, SYSLOGS, Served};
 use opentracker::limits::{MEMORY_RESERVE, UDP_RECEIVE_BUFFER};
-use opentracker::server::Server;
+use opentracker::server::{Opened, Server};
 use opentracker::start::{Exit, MemoryShares, Start, last_line, print_error, restore, version};
 use opentracker::sys::clock::Clock;
 use opentracker::sys::failure::Failure;
 use opentracker::sys::headroom::headroom;
+use opentracker::sys::process::Process;
 use opentracker::sys::service_manager::ServiceManager;
 use opentracker::sys::signals::{self, Signal, Signals};
 use opentracker::sys::stderr;
@@ -49,8 +50,13 @@ fn run() -> Result<Signal, Exit> {
     let seed = seed()?;
     // its place may be out of reach from the root directory
     let log = SYSLOGS.then(SystemLog::open);
-    let settings =
-        Settings { redirect_url: start.redirect_url.take(), stats_path: start.stats_path.clone(), version: version() };
+    let process = METRICS.then(Process::open).flatten();
+    let settings = Settings {
+        redirect_url: start.redirect_url.take(),
+        stats_path: start.stats_path.clone(),
+        metrics_path: start.metrics_path.clone(),
+        version: version(),
+    };
     // with secrets of its own, for which some systems have a file only
     let mut tracker = Tracker::<Served>::new(settings, seed);
     tracker.bless(std::mem::take(&mut start.blessings));
@@ -63,7 +69,7 @@ fn run() -> Result<Signal, Exit> {
         .transpose()
         .map_err(Failure::of("making a pipe"))?;
     if let Some(loader) = &mut loader {
-        loader.load_first(tracker.access_list());
+        loader.load_first(tracker.access_list(), clock.unix_seconds());
     }
     let pipes = start.open_pipes();
     let access_list = tracker.access_list().bytes();
@@ -78,7 +84,9 @@ fn run() -> Result<Signal, Exit> {
         restore(&mut tracker, file, now);
     }
     resources::sharpen_waits();
-    let serving = Server::new(clock.clone(), signals, start.sockets, tracker, loader, pipes, log)?.report_to(manager);
+    let opened = Opened { log, process };
+    let serving =
+        Server::new(clock.clone(), signals, start.sockets, tracker, loader, pipes, opened)?.report_to(manager);
     summary.iter().for_each(|text| stderr::write_line(text));
     let signal = serving.run()?;
     summary.iter().for_each(|_| stderr::write_line(&last_line(clock.now())));

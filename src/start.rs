@@ -60,6 +60,8 @@ pub struct Start {
     pub redirect_url: Option<Vec<u8>>,
     /// The path of the statistics, without its slash.
     pub stats_path: Vec<u8>,
+    /// The path of the metrics, likewise.
+    pub metrics_path: Vec<u8>,
     /// The state file of an earlier run.
     pub state_file: Option<OsString>,
     /// The file of the access list, relative to the root directory.
@@ -173,6 +175,7 @@ impl Start {
             sockets: Sockets { connections, coalesce_rate: COALESCE_RATE, ..Sockets::default() },
             redirect_url: None,
             stats_path: b"stats".to_vec(),
+            metrics_path: b"metrics".to_vec(),
             state_file: None,
             access_list: None,
             pipes: Vec::new(),
@@ -248,6 +251,7 @@ impl Start {
             Directive::DeletePipe(path) => self.name_pipe(Change::Delete, path),
             Directive::StateFile(file) => self.state_file = Some(file),
             Directive::StatsPath(path) => self.stats_path = path,
+            Directive::MetricsPath(path) => self.metrics_path = path,
             Directive::UdpWorkers(workers) => (self.udp_workers, self.idle_workers) = (workers, workers > 0),
             Directive::CoalesceRate(rate) => self.sockets.coalesce_rate = rate,
             Directive::MaxConnections(most) => self.sockets.connections.waiting = most as usize,

@@ -86,6 +86,17 @@ pub struct Announce {
     pub numwant: usize,
 }
 
+/// The way by which an announce came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A client, over HTTP.
+    Http,
+    /// A client, over UDP.
+    Udp,
+    /// Another tracker of the cluster. There is no reply, and nothing is reported back to the cluster.
+    Cluster,
+}
+
 /// What is counted of a torrent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {

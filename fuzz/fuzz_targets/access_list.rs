@@ -32,7 +32,7 @@ fuzz_target!(|data: &[u8]| {
     let mut list = List::default();
     FILE.with_borrow_mut(|(path, loader)| {
         std::fs::write(&path, data).expect("a file");
-        loader.load_first(&mut list);
+        loader.load_first(&mut list, 0);
         let _ = std::fs::remove_file(&path);
     });
     let lines = data.strip_prefix(b"\xef\xbb\xbf").unwrap_or(data);

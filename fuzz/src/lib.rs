@@ -2,6 +2,7 @@
 
 use opentracker::config::Permissions;
 use opentracker::swarm::Families;
+use opentracker::stats::figures::Gauges;
 use opentracker::tracker::http::Answer;
 use opentracker::tracker::{Now, Settings, Tracker};
 use std::net::IpAddr;
@@ -12,6 +13,7 @@ pub fn tracker<F: Families>() -> Tracker<F> {
     let settings = Settings {
         redirect_url: Some(b"http://tracker.example/".to_vec()),
         stats_path: b"stats".to_vec(),
+        metrics_path: b"metrics".to_vec(),
         version: "version\n".into(),
     };
     let mut tracker = Tracker::new(settings, [1, 2]);
@@ -75,15 +77,20 @@ pub fn address(number: u8) -> IpAddr {
 pub fn ask<F: Families>(tracker: &mut Tracker<F>, now: Now, from: u8, request: &[u8]) -> Vec<u8> {
     let (mut out, mut body) = (Vec::new(), Vec::new());
     match tracker.handle_http(now, address(from), &mut request.to_vec(), &mut out) {
-        Answer::Whole(_) => {
-            let head = out.windows(4).position(|end| end == b"\r\n\r\n").expect("a head");
-            body = out.split_off(head + 4);
-            let length = format!("Content-Length: {}\r\n", body.len());
-            assert!(out.starts_with(b"HTTP/1."), "a status line");
-            assert!(out.windows(length.len()).any(|line| line == length.as_bytes()), "the length of the body");
+        Answer::Whole(_) => {}
+        Answer::Figures(form) => {
+            tracker.show(now, form, &Gauges::default(), &mut out);
         }
-        Answer::InSlices(mut page) => while !page.slice(tracker, &mut body) {},
+        Answer::InSlices(mut page) => {
+            while !page.slice(tracker, &mut body) {}
+            return body;
+        }
     }
+    let head = out.windows(4).position(|end| end == b"\r\n\r\n").expect("a head");
+    body = out.split_off(head + 4);
+    let length = format!("Content-Length: {}\r\n", body.len());
+    assert!(out.starts_with(b"HTTP/1."), "a status line");
+    assert!(out.windows(length.len()).any(|line| line == length.as_bytes()), "the length of the body");
     body
 }
 

@@ -52,6 +52,11 @@ impl Changes {
         self.in_force.make(change, hash, self.room).and(since)
     }
 
+    /// How many hashes there is a word on.
+    pub(super) fn len(&self) -> usize {
+        self.in_force.added.len() + self.in_force.deleted.len()
+    }
+
     /// Whether a hash is on the list by the last word on it, if there is one.
     pub(super) fn word(&self, hash: &InfoHash) -> Option<bool> {
         self.in_force.word(hash)

@@ -45,6 +45,11 @@ impl Hashes {
         Ok(())
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.hashes.len()
+    }
+
     /// Bytes that they take.
     pub(super) fn bytes(&self) -> usize {
         self.hashes.capacity() * size_of::<InfoHash>() + self.starts.capacity() * size_of::<u32>()

@@ -66,9 +66,10 @@ impl Loader {
         Ok(Loader { requests, loaded, done, waker, file, loading: false, again: false })
     }
 
-    /// Loads the list that the tracker starts with. Returns when that is done: no request is served before.
-    pub fn load_first(&mut self, list: &mut List) {
-        drop(list.file_read(load(self.file.as_deref()), false));
+    /// Loads the list that the tracker starts with, at this time in seconds since the epoch. Returns when that is done: no request is
+    /// served before.
+    pub fn load_first(&mut self, list: &mut List, unix: u64) {
+        drop(list.file_read(load(self.file.as_deref()), false, unix));
     }
 
     /// A descriptor that is readable when a list can be [installed](Self::install).
@@ -106,13 +107,13 @@ impl Loader {
         let _ = self.requests.send(Request::Drop(Box::new(list)));
     }
 
-    /// Replaces the list by the one that was loaded, if there is a new one.
-    pub fn install(&mut self, list: &mut List) {
+    /// Replaces the list by the one that was loaded, if there is a new one, at this time in seconds since the epoch.
+    pub fn install(&mut self, list: &mut List, unix: u64) {
         self.waker.clear();
         while let Ok(loaded) = self.loaded.try_recv() {
             self.loading = false;
             let again = std::mem::take(&mut self.again);
-            let old = list.file_read(loaded, again);
+            let old = list.file_read(loaded, again, unix);
             self.drop(old);
             if again {
                 self.request();
@@ -253,7 +254,7 @@ mod tests {
         std::fs::write(&file, "").unwrap();
         let mut loader = Loader::start(Some(file.clone().into())).unwrap();
         let mut list = List::default();
-        loader.load_first(&mut list);
+        loader.load_first(&mut list, 0);
         assert!(!list.contains(&HASH));
         let mut poller = Poller::new(1).unwrap();
         poller.add(loader.waker(), 1, Interest::READ).unwrap();
@@ -266,7 +267,7 @@ mod tests {
             while loader.loading {
                 poller.wait(&mut events, Some(Duration::from_secs(10))).unwrap();
                 assert!(!events.is_empty());
-                loader.install(list);
+                loader.install(list, 0);
             }
         };
         settle(&mut loader, &mut list);

@@ -26,6 +26,31 @@ pub struct List {
     file: Hashes,
     /// None in builds whose lists do not change.
     changes: Changes,
+    reads: Reads,
+}
+
+/// What came of reading the file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reads {
+    /// How often it was read.
+    pub count: u64,
+    /// How often that yielded no list.
+    pub failed: u64,
+    /// The last read yielded a list.
+    pub is_current: bool,
+    /// Seconds since the epoch of the last read that yielded one. `None`: none did.
+    pub last_success: Option<u64>,
+}
+
+impl Reads {
+    fn note(&mut self, success: bool, unix: u64) {
+        self.count += 1;
+        self.failed += u64::from(!success);
+        self.is_current = success;
+        if success {
+            self.last_success = Some(unix);
+        }
+    }
 }
 
 impl List {
@@ -33,7 +58,7 @@ impl List {
     #[cfg(test)]
     pub fn serving(hashes: impl IntoIterator<Item = InfoHash>) -> List {
         let hashes = hashes.into_iter().filter(|_| ACCESS_LIST == Some(AccessList::White));
-        List { file: Hashes::new(hashes.collect()).unwrap(), changes: Changes::default() }
+        List { file: Hashes::new(hashes.collect()).unwrap(), ..List::default() }
     }
 
     /// Sets by how many info hashes the list may be changed until its file is read again.
@@ -44,6 +69,16 @@ impl List {
     /// Bytes that the hashes of the file take.
     pub fn bytes(&self) -> usize {
         self.file.bytes()
+    }
+
+    /// How many info hashes the file has, and how many were added or deleted since.
+    pub fn lengths(&self) -> (usize, usize) {
+        (self.file.len(), self.changes.len())
+    }
+
+    /// What came of reading the file.
+    pub fn reads(&self) -> Reads {
+        self.reads
     }
 
     /// Whether a torrent is served. Builds without access lists serve all. An empty whitelist serves none, an empty blacklist all.
@@ -67,15 +102,16 @@ impl List {
 
     /// The file is to be read again: what was changed up to now is forgotten when that is done. Returns what is of no use any more.
     fn file_asked_for(&mut self) -> List {
-        List { file: Hashes::default(), changes: self.changes.file_asked_for() }
+        List { changes: self.changes.file_asked_for(), ..List::default() }
     }
 
     /// The file was read; `None`: it yields no list, and what it said before stays. `again`: it was asked for meanwhile and is read once
-    /// more, so no changes are forgotten yet. Returns what is of no use any more.
-    fn file_read(&mut self, file: Option<Hashes>, again: bool) -> List {
+    /// more, so no changes are forgotten yet. `unix`: the time, in seconds since the epoch. Returns what is of no use any more.
+    fn file_read(&mut self, file: Option<Hashes>, again: bool, unix: u64) -> List {
+        self.reads.note(file.is_some(), unix);
         let file = file.map(|new| std::mem::replace(&mut self.file, new)).unwrap_or_default();
         let changes = if again { Changes::default() } else { self.changes.file_read() };
-        List { file, changes }
+        List { file, changes, reads: Reads::default() }
     }
 }
 
@@ -92,7 +128,7 @@ mod tests {
     }
 
     fn list() -> List {
-        List { file: Hashes::new(vec![A]).unwrap(), changes: Changes::default() }
+        List { file: Hashes::new(vec![A]).unwrap(), ..List::default() }
     }
 
     #[test]
@@ -110,9 +146,10 @@ mod tests {
         list.change(Change::Add, B).unwrap();
         assert_eq!((list.contains(&A), list.contains(&B)), (false, true));
         drop(list.file_asked_for());
-        drop(list.file_read(Some(Hashes::new(vec![A]).unwrap()), true));
+        drop(list.file_read(Some(Hashes::new(vec![A]).unwrap()), true, 5));
         assert_eq!((list.contains(&A), list.contains(&B)), (false, true), "it will be read again");
-        drop(list.file_read(None, false));
+        drop(list.file_read(None, false, 6));
         assert_eq!((list.contains(&A), list.contains(&B)), (true, false));
+        assert_eq!(list.reads(), Reads { count: 2, failed: 1, is_current: false, last_success: Some(5) });
     }
 }

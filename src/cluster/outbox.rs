@@ -13,6 +13,17 @@ pub struct Outbox {
     queues: SmallVec<[Queue; 2]>,
 }
 
+/// What became of the records so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// Packets that were sent.
+    pub packets: u64,
+    /// Records in them.
+    pub records: u64,
+    /// Records that were dropped.
+    pub dropped: u64,
+}
+
 impl Outbox {
     /// An empty outbox of the tracker with this id, which has peers of IPv4, of IPv6, or of both.
     pub fn new(tracker_id: u32, v4: bool, v6: bool) -> Self {
@@ -25,6 +36,15 @@ impl Outbox {
         if let Some(queue) = self.queues.iter_mut().find(|queue| queue.kind.family == family) {
             queue.push(record);
         }
+    }
+
+    /// What became of the records so far.
+    pub fn sent(&self) -> Sent {
+        self.queues.iter().fold(Sent::default(), |all, Queue { sent, .. }| Sent {
+            packets: all.packets + sent.packets,
+            records: all.records + sent.records,
+            dropped: all.dropped + sent.dropped,
+        })
     }
 
     /// When the next packet is due, in time since the start. `None`: the outbox is empty.
@@ -49,17 +69,26 @@ struct Queue {
     last: Duration,
     /// Until when nothing is sent, after a packet that the system did not take.
     pause: Duration,
+    sent: Sent,
 }
 
 impl Queue {
     fn new(tracker_id: u32, kind: Kind) -> Self {
         // all the memory it ever takes, so that no announce has to allocate
         let packets = Vec::with_capacity(if SYNC_LIVE { LIVESYNC_BACKLOG * kind.full() } else { 0 });
-        Queue { kind, head: kind.head(tracker_id), packets, last: Duration::ZERO, pause: Duration::ZERO }
+        Queue {
+            kind,
+            head: kind.head(tracker_id),
+            packets,
+            last: Duration::ZERO,
+            pause: Duration::ZERO,
+            sent: Sent::default(),
+        }
     }
 
     fn push(&mut self, record: &Record) {
         if self.packets.len() >= LIVESYNC_BACKLOG * self.kind.full() {
+            self.sent.dropped += 1;
             return;
         }
         if self.packets.chunks_exact(self.kind.full()).remainder().is_empty() {
@@ -93,6 +122,8 @@ impl Queue {
             }
             self.last = up;
             sent += packet.len();
+            self.sent.packets += 1;
+            self.sent.records += ((packet.len() - HEAD) / self.kind.record()) as u64;
         }
         self.packets.drain(..sent);
     }

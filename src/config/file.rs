@@ -135,6 +135,7 @@ mod tests {
         sync_live: true,
         restrict_stats: true,
         ip_from_proxy: true,
+        metrics: true,
         ..Switches::NONE
     };
 
@@ -180,6 +181,7 @@ mod tests {
             ("access.fifo_delete  d", Some(Directive::DeletePipe("d".into()))),
             ("access.stats 1.2.3.4x", bless("1.2.3.4/32", Permissions::STATS)),
             ("access.stats\t::1", bless("::1/128", Permissions::STATS)),
+            ("access.metrics_path m", Some(Directive::MetricsPath(b"m".to_vec()))),
             ("access.stats_path  a/b", Some(Directive::StatsPath(b"a/b".to_vec()))),
             ("access.proxy 10.0.0.1/8", bless("10.0.0.0/8", Permissions::PROXY)),
             ("livesync.cluster.node_ip 10.0.0.1", bless("10.0.0.1/32", Permissions::SYNC)),

@@ -84,7 +84,8 @@ const KEYS: &[Key] = &[
     key("access.fifo_add", |build| build.dynamic_accesslist, |value| value.file(Directive::AddPipe)),
     key("access.fifo_delete", |build| build.dynamic_accesslist, |value| value.file(Directive::DeletePipe)),
     key("access.stats", |build| build.restrict_stats, |value| value.bless(Permissions::STATS)),
-    key("access.stats_path", always, |value| value.path()),
+    key("access.stats_path", always, |value| value.path(Directive::StatsPath)),
+    key("access.metrics_path", |build| build.metrics, |value| value.path(Directive::MetricsPath)),
     key("access.proxy", |build| build.ip_from_proxy, |value| value.bless(Permissions::PROXY)),
     key("livesync.cluster.node_ip", |build| build.sync_live, |value| value.bless(Permissions::SYNC)),
     key(
@@ -146,12 +147,12 @@ impl<'a> Value<'a> {
         Ok(Reading { directive: Some(directive), doubt })
     }
 
-    /// The path of the statistics. The first letters of announces and scrapes decide what these are, and slashes before a path are
+    /// The path of a page. The first letters of announces and scrapes decide what these are, and slashes before a path are
     /// skipped.
-    fn path(self) -> Parsed {
+    fn path(self, directive: fn(Vec<u8>) -> Directive) -> Parsed {
         let path = self.text();
         let taken = [&b"a"[..], b"?", b"sc", b"/"].iter().any(|start| path.starts_with(start));
-        let said = self.word(Directive::StatsPath(path.to_vec()))?;
+        let said = self.word(directive(path.to_vec()))?;
         Ok(Reading { doubt: if taken { Some(Doubt::Path) } else { said.doubt }, ..said })
     }
 

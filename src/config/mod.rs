@@ -44,6 +44,8 @@ pub struct Switches {
     pub restrict_stats: bool,
     /// `access.proxy`.
     pub ip_from_proxy: bool,
+    /// `access.metrics_path`.
+    pub metrics: bool,
     /// There are IPv6 peers: the default address is `::`, and IPv4 blessings are kept mapped.
     pub v6: bool,
     /// There are peers of both families.
@@ -61,6 +63,7 @@ impl Switches {
         sync_live: false,
         restrict_stats: false,
         ip_from_proxy: false,
+        metrics: false,
         v6: false,
         dual_stack: false,
         v4_only: false,
@@ -136,6 +139,8 @@ pub enum Directive {
     DeletePipe(OsString),
     /// The path of the statistics, without its leading slash.
     StatsPath(Vec<u8>),
+    /// The path of the metrics, likewise.
+    MetricsPath(Vec<u8>),
     /// Worker threads for each UDP socket bound from here on; 0: the event loop itself. As large as the operator wrote it: the server
     /// caps it.
     UdpWorkers(u32),

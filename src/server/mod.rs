@@ -7,6 +7,7 @@ mod coalesce;
 mod completions;
 mod faults;
 mod http;
+mod monitor;
 mod notifier;
 mod pipes;
 mod shortage;
@@ -14,11 +15,13 @@ mod udp;
 
 use crate::access::{Loader, Pipe};
 use crate::cluster::Sockets as Cluster;
+use crate::features::METRICS;
 use crate::limits::EVENTS_A_TURN;
 use crate::swarm::Families;
 use crate::sys::clock::Clock;
 use crate::sys::failure::Failure;
 use crate::sys::poller::{Event, Interest, Poller};
+use crate::sys::process::Process;
 use crate::sys::service_manager::ServiceManager;
 use crate::sys::signals::{Signal, Signals};
 use crate::sys::syslog::SystemLog;
@@ -27,6 +30,7 @@ use coalesce::Coalescing;
 use completions::Completions;
 pub use http::Bounds;
 use http::{Http, Name};
+use monitor::Monitor;
 use notifier::Notifier;
 use pipes::Pipes;
 use shortage::Shortage;
@@ -97,11 +101,21 @@ pub struct Sockets {
     pub cluster: Option<Cluster>,
 }
 
+/// What was opened while the root directory was still that of the system.
+#[derive(Debug, Default)]
+pub struct Opened {
+    /// The system's log, in builds with `syslogs`.
+    pub log: Option<SystemLog>,
+    /// What the system says of the process, in builds with `metrics`.
+    pub process: Option<Process>,
+}
+
 /// What the parts of a turn have in common.
 struct Context<'a, F: Families> {
     now: Now,
     tracker: &'a mut Tracker<F>,
     poller: &'a mut Poller,
+    monitor: &'a Monitor,
 }
 
 /// What a turn did for one or more sockets.
@@ -134,11 +148,12 @@ pub struct Server<F: Families> {
     completions: Completions,
     shortage: Shortage,
     coalescing: Coalescing,
+    monitor: Monitor,
     notifier: Option<Notifier>,
 }
 
 impl<F: Families> Server<F> {
-    /// Takes the sockets, the tracker and the system's log, and starts the workers asked for.
+    /// Takes the sockets, the tracker and what was opened for it, and starts the workers asked for.
     ///
     /// # Errors
     /// The system has no poller or thread to give, or takes not all sockets into the poller.
@@ -149,8 +164,9 @@ impl<F: Families> Server<F> {
         tracker: Tracker<F>,
         loader: Option<Loader>,
         pipes: Vec<Pipe>,
-        log: Option<SystemLog>,
+        opened: Opened,
     ) -> Result<Self, Failure> {
+        let mut monitor = if METRICS { Monitor::new(&sockets, opened.process) } else { Monitor::default() };
         let mut poller = Poller::new(EVENTS_A_TURN).map_err(Failure::of("making a set of descriptors to wait for"))?;
         watch(&mut poller, signals.as_fd(), Token::Signals)?;
         if let Some(loader) = &loader {
@@ -163,6 +179,8 @@ impl<F: Families> Server<F> {
             watch(&mut poller, cluster.receiver(), Token::Cluster)?;
         }
         signals.defer();
+        let completions = Completions::new(opened.log);
+        monitor.all_is_open();
         Ok(Server {
             clock,
             signals,
@@ -173,9 +191,10 @@ impl<F: Families> Server<F> {
             http,
             udp,
             cluster: sockets.cluster,
-            completions: Completions::new(log),
+            completions,
             shortage: Shortage::of_memory(),
             coalescing: Coalescing::new(sockets.coalesce_rate, Arc::default()),
+            monitor,
             notifier: None,
         })
     }
@@ -228,7 +247,7 @@ impl<F: Families> Server<F> {
                 Token::Cluster => served += self.receive_from_cluster(now),
                 Token::Loader => {
                     if let Some(loader) = &mut self.loader {
-                        loader.install(self.tracker.access_list());
+                        loader.install(self.tracker.access_list(), now.unix);
                     }
                 }
                 token => served += self.serve(token, event, now),
@@ -244,6 +263,9 @@ impl<F: Families> Server<F> {
         self.shortage.notice(self.tracker.swarms().refusals(), now.up);
         self.notify(now);
         turn.end();
+        if METRICS {
+            self.monitor.turn_took(self.clock.now().saturating_sub(now.up));
+        }
         let drained = served.drained && !self.http.is_busy();
         self.coalescing.after_turn(&self.clock, now.up, served.requests, drained);
         Ok(None)
@@ -313,8 +335,8 @@ impl<F: Families> Server<F> {
     }
 
     fn http(&mut self, now: Now) -> (&Clock, &mut Http<F>, Context<'_, F>) {
-        let Server { clock, http, tracker, poller, .. } = self;
-        (clock, http, Context { now, tracker, poller })
+        let Server { clock, http, tracker, poller, monitor, .. } = self;
+        (clock, http, Context { now, tracker, poller, monitor })
     }
 
     fn now(&self) -> Now {

@@ -1,6 +1,6 @@
 //! The pages that are built from counters alone. Programs parse them, so every byte is the original's.
 
-use super::counters::Counters;
+use super::counters::{Counters, Request};
 use std::io::Write;
 
 /// What the pages show besides the counters.
@@ -46,18 +46,30 @@ fn mrtg(out: &mut Vec<u8>, first: u64, second: u64, now: &Overview<'_>, name: &s
 
 /// `conn`: connections and datagrams, and those that were announces and connects answered.
 pub fn connections(out: &mut Vec<u8>, now: &Overview<'_>, counted: &Counters) {
-    let requests = counted.tcp_accepted + counted.udp_received;
-    requests_and_successes(out, now, "connections", requests, counted.tcp_announces + counted.udp_successes());
+    let requests = counted.get(Request::Connection) + counted.get(Request::Datagram);
+    requests_and_successes(
+        out,
+        now,
+        "connections",
+        requests,
+        counted.get(Request::HttpAnnounce) + counted.udp_successes(),
+    );
 }
 
 /// `tcp4`: connections, and announces that were answered.
 pub fn tcp(out: &mut Vec<u8>, now: &Overview<'_>, counted: &Counters) {
-    requests_and_successes(out, now, "tcp4 stats", counted.tcp_accepted, counted.tcp_announces);
+    requests_and_successes(
+        out,
+        now,
+        "tcp4 stats",
+        counted.get(Request::Connection),
+        counted.get(Request::HttpAnnounce),
+    );
 }
 
 /// `udp4`: datagrams, and connects and announces that were answered.
 pub fn udp(out: &mut Vec<u8>, now: &Overview<'_>, counted: &Counters) {
-    requests_and_successes(out, now, "udp4 stats", counted.udp_received, counted.udp_successes());
+    requests_and_successes(out, now, "udp4 stats", counted.get(Request::Datagram), counted.udp_successes());
 }
 
 fn requests_and_successes(out: &mut Vec<u8>, now: &Overview<'_>, name: &str, requests: u64, successes: u64) {
@@ -69,9 +81,9 @@ fn requests_and_successes(out: &mut Vec<u8>, now: &Overview<'_>, name: &str, req
 
 /// `scrp`: scrapes over TCP and UDP.
 pub fn scrapes(out: &mut Vec<u8>, now: &Overview<'_>, counted: &Counters) {
-    let rate = (counted.tcp_scrapes + counted.udp_scrapes) / now.uptime.max(1);
+    let rate = (counted.get(Request::HttpScrape) + counted.get(Request::UdpScrape)) / now.uptime.max(1);
     let name = format!("opentracker scrape stats, {rate} scrape/s (tcp and udp)");
-    mrtg(out, counted.tcp_scrapes, counted.udp_scrapes, now, &name);
+    mrtg(out, counted.get(Request::HttpScrape), counted.get(Request::UdpScrape), now, &name);
 }
 
 /// `fscr`: the original never counts its full scrapes, so this always shows 0.
@@ -88,8 +100,8 @@ pub fn completed(out: &mut Vec<u8>, now: &Overview<'_>, counted: &Counters) {
 /// `syncs`: records received from the other trackers of a cluster.
 pub fn syncs(out: &mut Vec<u8>, now: &Overview<'_>, counted: &Counters) {
     let seconds = now.uptime.max(1);
-    let connections = (counted.tcp_accepted + counted.udp_received) / seconds;
-    let successes = (counted.tcp_announces + counted.udp_successes()) / seconds;
+    let connections = (counted.get(Request::Connection) + counted.get(Request::Datagram)) / seconds;
+    let successes = (counted.get(Request::HttpAnnounce) + counted.udp_successes()) / seconds;
     let name = format!("opentracker connections, {connections} conns/s :: {successes} success/s.");
     mrtg(out, counted.sync_records, 0, now, &name);
 }
@@ -149,13 +161,13 @@ fn everything_connections(out: &mut Vec<u8>, counted: &Counters) {
          <scrape>{}</scrape>\n    </tcp>\n    <udp>\n      <overall>{}</overall>\n      <connect>{}</connect>\n      \
          <announce>{}</announce>\n      <scrape>{}</scrape>\n      <missmatch>{}</missmatch>\n    </udp>\n    \
          <livesync>\n      <count>{}</count>\n    </livesync>\n  </connections>\n",
-        counted.tcp_accepted,
-        counted.tcp_announces,
-        counted.tcp_scrapes,
-        counted.udp_received,
-        counted.udp_connects,
-        counted.udp_announces,
-        counted.udp_scrapes,
+        counted.get(Request::Connection),
+        counted.get(Request::HttpAnnounce),
+        counted.get(Request::HttpScrape),
+        counted.get(Request::Datagram),
+        counted.get(Request::Connect),
+        counted.get(Request::UdpAnnounce),
+        counted.get(Request::UdpScrape),
         counted.udp_mismatches,
         counted.sync_records
     );

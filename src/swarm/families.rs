@@ -24,6 +24,9 @@ pub trait Families: Copy + Debug + Default + PartialEq + 'static {
     /// Whether there are peers of IPv6. Where there are these alone, IPv4 peers are among them under their mapped addresses.
     const V6: bool;
 
+    /// Whether peers of IPv6 are counted by themselves too, among peers of both families.
+    const COUNTS_V6: bool = false;
+
     /// Whether there are peers of both families. Then some answers are those of the original's 1.0 line.
     const DUAL: bool = Self::V4 && Self::V6;
 
@@ -55,9 +58,9 @@ pub struct V4;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct V6;
 
-/// Peers of both families.
+/// Peers of both families. `COUNTS_V6`: see [`Families::COUNTS_V6`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Dual;
+pub struct Dual<const COUNTS_V6: bool = false>;
 
 impl Families for V4 {
     type Peer = Endpoint<4>;
@@ -91,12 +94,13 @@ impl Families for V6 {
     }
 }
 
-impl Families for Dual {
+impl<const COUNTS_V6: bool> Families for Dual<COUNTS_V6> {
     type Peer = DualEndpoint;
     type Peers = DualPeers;
     type Store = DualStore;
     const V4: bool = true;
     const V6: bool = true;
+    const COUNTS_V6: bool = COUNTS_V6;
 
     fn peer(address: IpAddr, port: [u8; 2]) -> Option<DualEndpoint> {
         Some(match address.to_canonical() {

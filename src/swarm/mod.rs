@@ -76,16 +76,38 @@ pub struct Totals {
     pub peers: u64,
     /// Those of them that are seeding.
     pub seeders: u64,
+    /// Peers of IPv6, in swarms that [count them](Families::COUNTS_V6). 0 in others.
+    pub v6_peers: u64,
+    /// Those of them that are seeding.
+    pub v6_seeders: u64,
+}
+
+/// The peers of a torrent: all of them, and those of IPv6 where these are counted.
+#[derive(Clone, Copy)]
+struct Tally {
+    all: PeerCounts,
+    v6: PeerCounts,
+}
+
+impl Tally {
+    fn of<F: Families>(peers: &F::Peers, store: &F::Store) -> Self {
+        let v6 = if F::COUNTS_V6 { peers.v6_counts(store) } else { PeerCounts::default() };
+        Tally { all: peers.counts(store), v6 }
+    }
 }
 
 impl Totals {
     /// Takes note of a change of one torrent's peers.
-    fn shift(&mut self, before: PeerCounts, after: PeerCounts) {
+    fn shift<F: Families>(&mut self, before: Tally, after: Tally) {
         let change = |total: &mut u64, before: u32, after: u32| {
             *total = *total + u64::from(after) - u64::from(before);
         };
-        change(&mut self.peers, before.all(), after.all());
-        change(&mut self.seeders, before.seeders, after.seeders);
+        change(&mut self.peers, before.all.all(), after.all.all());
+        change(&mut self.seeders, before.all.seeders, after.all.seeders);
+        if F::COUNTS_V6 {
+            change(&mut self.v6_peers, before.v6.all(), after.v6.all());
+            change(&mut self.v6_seeders, before.v6.seeders, after.v6.seeders);
+        }
     }
 }
 
@@ -219,12 +241,12 @@ impl<F: Families> Swarms<F> {
             return (Announced::NOT_STORED, torrent);
         };
         let entry = &mut self.torrents.items_mut(&mut self.entries, place)[at];
-        let before = entry.peers.counts(&self.store);
+        let before = Tally::of::<F>(&entry.peers, &self.store);
         entry.pass(now, &mut self.store, &mut self.budget);
         let stored = entry.peers.announce(&mut self.store, &mut self.budget, entry.minute, peer, what);
         let announced = stored.unwrap_or(Announced::NOT_STORED);
         entry.downloaded = entry.downloaded.saturating_add(u32::from(announced.newly_completed));
-        self.totals.shift(before, entry.peers.counts(&self.store));
+        self.totals.shift::<F>(before, Tally::of::<F>(&entry.peers, &self.store));
         let guest = stored.is_none().then_some((*peer, what.seeding));
         (announced, Torrent { entry: Some(entry), store: &self.store, guest })
     }
@@ -241,12 +263,12 @@ impl<F: Families> Swarms<F> {
     pub fn stop(&mut self, hash: &InfoHash, peer: &F::Peer) -> Option<(bool, Counts)> {
         let (place, found) = self.announced.find(&self.torrents, &self.entries, hash);
         let entry = &mut self.torrents.items_mut(&mut self.entries, place)[found.ok()?];
-        let before = entry.peers.counts(&self.store);
+        let before = Tally::of::<F>(&entry.peers, &self.store);
         let was_there = entry.peers.remove(&mut self.store, &mut self.budget, entry.minute, peer);
         if entry.peers.is_empty(&self.store) {
             entry.peers.clear(&mut self.store, &mut self.budget);
         }
-        self.totals.shift(before, entry.peers.counts(&self.store));
+        self.totals.shift::<F>(before, Tally::of::<F>(&entry.peers, &self.store));
         Some((was_there, entry.counts(&self.store)))
     }
 
@@ -316,12 +338,12 @@ impl<F: Families> Swarms<F> {
         if now <= entry.minute {
             return true;
         }
-        let before = entry.peers.counts(&self.store);
+        let before = Tally::of::<F>(&entry.peers, &self.store);
         let stays = entry.clean(now, &mut self.store, &mut self.budget);
         if !stays {
             entry.peers.clear(&mut self.store, &mut self.budget);
         }
-        self.totals.shift(before, entry.peers.counts(&self.store));
+        self.totals.shift::<F>(before, Tally::of::<F>(&entry.peers, &self.store));
         if !stays {
             self.torrents.remove(&mut self.entries, place, at);
             self.totals.torrents -= 1;

@@ -36,7 +36,7 @@ pub fn headroom() -> Option<u64> {
 }
 
 /// A number of `/proc/self/status`.
-fn kilobytes(status: &str, what: &str) -> Option<u64> {
+pub(super) fn kilobytes(status: &str, what: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix(what))?;
     line.trim().trim_end_matches("kB").trim_end().parse().ok()
 }

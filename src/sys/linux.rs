@@ -4,6 +4,7 @@
 pub(super) use super::capability::give_up_low_ports;
 use super::datagram::Message;
 use super::portable;
+use super::socket::ReceiveMemory;
 use rustix::io::Errno;
 use rustix::net::{SendFlags, SocketAddrAny, SocketFlags, sockopt};
 use rustix::rand::{GetRandomFlags, getrandom};
@@ -11,6 +12,10 @@ use std::io;
 use std::num::NonZeroU64;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr;
+
+/// Numbers that the system has of a socket's memory: the first is what waits to be received, the second the room for it, the ninth the
+/// drops (`SK_MEMINFO_*` in linux/sock_diag.h).
+const SOCKET_NUMBERS: usize = 9;
 
 /// Whether an error says that there is no such system call, or none for this process.
 pub(super) fn is_refusal(error: Errno) -> bool {
@@ -40,6 +45,18 @@ pub(super) fn set_receive_buffer(socket: &OwnedFd, bytes: usize) {
     if sockopt::set_socket_recv_buffer_size_force(socket, bytes).is_err() {
         portable::set_receive_buffer(socket, bytes);
     }
+}
+
+/// As [`portable::receive_memory`], from Linux 4.12 on.
+pub(super) fn receive_memory(socket: BorrowedFd<'_>) -> Option<ReceiveMemory> {
+    let mut numbers = [0_u32; SOCKET_NUMBERS];
+    let mut length = size_of_val(&numbers) as libc::socklen_t;
+    let (option, place) = (libc::SO_MEMINFO, numbers.as_mut_ptr().cast());
+    // SAFETY: the call writes at most `length` bytes to the array, which has as many, and then the bytes written to `length`.
+    let outcome = unsafe { libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, option, place, &raw mut length) };
+    let is_whole = outcome == 0 && length as usize == size_of_val(&numbers);
+    let [waiting, size, .., dropped] = numbers;
+    is_whole.then_some(ReceiveMemory { size, waiting, dropped })
 }
 
 /// As [`portable::fill_with_randomness`]; waits until the system has gathered enough of it after boot.

@@ -28,6 +28,7 @@ mod pktinfo;
 pub mod poller;
 mod portable;
 pub mod privileges;
+pub mod process;
 pub mod randomness;
 pub mod resources;
 pub mod service_manager;

@@ -5,6 +5,7 @@
 #![cfg_attr(all(target_os = "linux", not(opentracker_portable)), expect(dead_code))]
 
 use super::datagram::Message;
+use super::socket::ReceiveMemory;
 use rustix::io::{Errno, FdFlags};
 use rustix::net::{SendFlags, SocketAddrAny, sockopt};
 use std::fs::File;
@@ -28,6 +29,11 @@ pub(super) fn send_before_end(connection: BorrowedFd<'_>, bytes: &[u8]) -> Resul
 pub(super) fn set_receive_buffer(socket: &OwnedFd, bytes: usize) {
     // a smaller buffer is no reason not to start
     let _refused_is_harmless = sockopt::set_socket_recv_buffer_size(socket, bytes);
+}
+
+/// Nothing: only Linux says.
+pub(super) fn receive_memory(_: BorrowedFd<'_>) -> Option<ReceiveMemory> {
+    None
 }
 
 /// Fills `bytes` with the system's randomness.

@@ -27,6 +27,11 @@ pub(super) fn limit(resource: Resource) -> Option<libc::rlimit> {
     unsafe { (libc::getrlimit(resource, limit.as_mut_ptr()) == 0).then(|| limit.assume_init()) }
 }
 
+/// How many descriptors may be open. `None` where the system does not say.
+pub fn descriptor_limit() -> Option<u64> {
+    limit(libc::RLIMIT_NOFILE).map(|limit| limit.rlim_cur as _)
+}
+
 /// Lets waits of this thread, and of threads it starts, end when they are due, as far as the system lets them.
 pub fn sharpen_waits() {
     native::sharpen_waits();

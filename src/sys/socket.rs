@@ -76,6 +76,22 @@ pub fn local_address(socket: impl AsFd) -> Option<SocketAddr> {
     rustix::net::getsockname(socket).ok()?.try_into().ok()
 }
 
+/// The receive buffer of a socket, in bytes that include the system's overhead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReceiveMemory {
+    /// How large it is.
+    pub size: u32,
+    /// What waits in it.
+    pub waiting: u32,
+    /// Datagrams dropped since the socket was made, because it was full or their checksum was wrong.
+    pub dropped: u32,
+}
+
+/// The state of a socket's receive buffer. `None` where the system does not say.
+pub fn receive_memory(socket: BorrowedFd<'_>) -> Option<ReceiveMemory> {
+    native::receive_memory(socket)
+}
+
 /// What became of an attempt to accept a connection.
 #[derive(Debug)]
 pub enum Accepted {

@@ -9,21 +9,10 @@ use crate::cluster::Outbox;
 use crate::cluster::packet::Record;
 use crate::features::SYNC_LIVE;
 use crate::limits::LIVESYNC_RENEWAL_MINUTES;
-use crate::stats::counters::Counters;
+use crate::stats::counters::{Counters, Request};
 use crate::swarm::{self, Announced, Chosen, Families, PeerStatus, Wanted};
-use crate::types::{Announce, Counts, InfoHash, Now};
+use crate::types::{Announce, Counts, InfoHash, Now, Origin};
 use std::net::IpAddr;
-
-/// The way by which an announce came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
-    /// A client, over HTTP.
-    Http,
-    /// A client, over UDP.
-    Udp,
-    /// Another tracker of the cluster. There is no reply, and nothing is reported back to the cluster.
-    Cluster,
-}
 
 /// What came of an announce.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,8 +43,10 @@ impl<F: Families> Tracker<F> {
         room: &mut [u8],
     ) -> Outcome {
         let Announce { info_hash, .. } = said;
-        let Some(peer) = F::peer(address, said.port) else { return self.answer_stranger(now, origin, said, room) };
-        self.count_announce(origin);
+        let Some(peer) = F::peer(address, said.port) else {
+            return self.answer_stranger(now, origin, address, said, room);
+        };
+        self.count_announce(origin, address);
         if said.stopped {
             let counts = self.swarms.stop(info_hash, &peer).map(|(_, counts)| counts).unwrap_or_default();
             if SYNC_LIVE && origin != Origin::Cluster {
@@ -64,11 +55,12 @@ impl<F: Families> Tracker<F> {
             return Outcome::Stopped(counts);
         }
         if !self.access_list.allows(info_hash) {
+            self.counters.not_listed(origin);
             return Outcome::Forbidden;
         }
         let what = swarm::PeerState { seeding: said.seeding, completed: said.completed };
         let (change, torrent) = self.swarms.announce(now.minute(), info_hash, &peer, what);
-        count(&mut self.counters, &change);
+        count(&mut self.counters, origin, &change);
         let counts = torrent.counts();
         if origin == Origin::Cluster {
             return Outcome::Joined { counts, peers: Chosen::default() };
@@ -82,13 +74,21 @@ impl<F: Families> Tracker<F> {
     }
 
     /// Answers an announce of a peer that swarms have no place for.
-    fn answer_stranger(&mut self, now: Now, origin: Origin, said: &Announce, room: &mut [u8]) -> Outcome {
-        self.count_announce(origin);
+    fn answer_stranger(
+        &mut self,
+        now: Now,
+        origin: Origin,
+        address: IpAddr,
+        said: &Announce,
+        room: &mut [u8],
+    ) -> Outcome {
+        self.count_announce(origin, address);
         if said.stopped {
             let counts = self.swarms.look(now.minute(), &said.info_hash).counts();
             return Outcome::Stopped(counts);
         }
         if !self.access_list.allows(&said.info_hash) {
+            self.counters.not_listed(origin);
             return Outcome::Forbidden;
         }
         let torrent = self.swarms.look(now.minute(), &said.info_hash);
@@ -96,10 +96,10 @@ impl<F: Families> Tracker<F> {
         Outcome::Joined { counts: torrent.counts(), peers: torrent.choose(wanted, &mut self.random, room) }
     }
 
-    fn count_announce(&mut self, origin: Origin) {
+    fn count_announce(&mut self, origin: Origin, address: IpAddr) {
         match origin {
-            Origin::Http => self.counters.tcp_announces += 1,
-            Origin::Udp => self.counters.udp_announces += 1,
+            Origin::Http => self.counters.count(Request::HttpAnnounce, address),
+            Origin::Udp => self.counters.count(Request::UdpAnnounce, address),
             // counted when it was received
             Origin::Cluster => {}
         }
@@ -114,10 +114,12 @@ fn wanted<F: Families>(origin: Origin, address: IpAddr, peers: usize) -> Wanted 
 // Not methods from here on: the torrent still borrows the swarms while they are called.
 
 /// Counts what an announce changed.
-fn count(counters: &mut Counters, change: &Announced) {
+fn count(counters: &mut Counters, origin: Origin, change: &Announced) {
     counters.completed += u64::from(change.newly_completed);
-    if let PeerStatus::Known { minutes_ago } = change.peer {
-        counters.renewal(minutes_ago);
+    match change.peer {
+        PeerStatus::Known { minutes_ago } => counters.renewal(minutes_ago),
+        PeerStatus::NotStored => counters.not_stored(origin),
+        PeerStatus::New => {}
     }
 }
 
@@ -206,7 +208,7 @@ mod tests {
             assert_eq!(outcome, Outcome::Joined { counts, peers }, "{origin:?}");
             assert_eq!(reported.len(), usize::from(origin != Origin::Cluster && SYNC_LIVE), "{origin:?}");
         }
-        assert_eq!((tracker.counters.tcp_announces, tracker.counters.udp_announces), (1, 1));
+        assert_eq!((tracker.counters.get(Request::HttpAnnounce), tracker.counters.get(Request::UdpAnnounce)), (1, 1));
     }
 
     #[test]
@@ -305,7 +307,7 @@ mod tests {
         let forbidden = if ACCESS_LIST == Some(AccessList::White) { Outcome::Forbidden } else { alone };
         assert_eq!(ask(&mut tracker, &announce(FORBIDDEN)), forbidden);
         assert_eq!(ask(&mut tracker, &Announce { stopped: true, ..announce(SERVED) }), Outcome::Stopped(counts));
-        assert_eq!((tracker.swarms().totals().peers, tracker.counters.tcp_announces), (1, 5));
+        assert_eq!((tracker.swarms().totals().peers, tracker.counters.get(Request::HttpAnnounce)), (1, 5));
         assert_eq!(reported(&mut tracker), [], "the cluster does not hear of strangers");
     }
 }

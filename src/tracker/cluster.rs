@@ -1,11 +1,10 @@
 //! Packets of the other trackers of a cluster.
 
-use super::announce::Origin;
 use super::{Now, Tracker};
 use crate::cluster::packet::{kinds, records};
 use crate::config::Permissions;
 use crate::swarm::Families;
-use crate::types::{Announce, InfoHash};
+use crate::types::{Announce, InfoHash, Origin};
 use std::net::IpAddr;
 
 impl<F: Families> Tracker<F> {
@@ -30,6 +29,9 @@ impl<F: Families> Tracker<F> {
             };
             self.announce(now, Origin::Cluster, record.address, &said, &mut []);
         }
+        if taken > 0 {
+            self.counters.detail(|detail| detail.sync_packets += 1);
+        }
         taken
     }
 }
@@ -52,7 +54,7 @@ mod tests {
 
     /// A tracker that takes packets from 10.0.0.2 alone.
     fn tracker<F: Families>() -> Tracker<F> {
-        let settings = Settings { redirect_url: None, stats_path: Vec::new(), version: String::new() };
+        let settings = Settings::default();
         let mut tracker = Tracker::new(settings, [1, 2]);
         *tracker.access_list() = List::serving([HASH]);
         let node = if F::V6 { "::ffff:10.0.0.2/128" } else { "10.0.0.2/32" };

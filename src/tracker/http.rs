@@ -1,12 +1,15 @@
 //! HTTP requests: the rule for each path, and the replies that are written at once.
 
-use super::announce::{Origin, Outcome};
+use super::announce::Outcome;
 use super::pages::Page;
 use super::{Now, Tracker};
 use crate::address::read_ip;
 use crate::config::Permissions;
 use crate::features;
+use crate::stats::figures::{Form, Gauges};
+use crate::stats::metrics;
 use crate::swarm::{Chosen, Families};
+use crate::types::Origin;
 use crate::wire::announce::{Extras, Parameters};
 use crate::wire::bencode::{self, PeerLists};
 use crate::wire::http::{self, Refusal, Version};
@@ -19,6 +22,8 @@ pub enum Answer<F: Families> {
     Whole(Version),
     /// The reply is a page that is built in slices.
     InSlices(Box<Page<F>>),
+    /// The reply needs figures that the server has: [`Tracker::show`] writes it.
+    Figures(Form),
 }
 
 /// What a request that is not refused is answered with.
@@ -27,6 +32,8 @@ pub(super) enum Content<F: Families> {
     Body(Version),
     /// A body that is built in slices.
     Slices(Page<F>),
+    /// All figures, in a form.
+    Figures(Form),
     /// A redirection, for the empty path.
     Redirect,
 }
@@ -45,15 +52,30 @@ impl<F: Families> Tracker<F> {
         }
         match self.route(now, from, request) {
             Ok(Content::Body(version)) => {
-                http::success(out, version, self.body.len());
+                http::success(out, version, http::TEXT, self.body.len());
                 out.extend_from_slice(&self.body);
                 return Answer::Whole(version);
             }
+            Ok(Content::Figures(form)) => return Answer::Figures(form),
             Ok(Content::Slices(page)) => return Answer::InSlices(Box::new(page)),
             Ok(Content::Redirect) => self.redirect(out),
             Err(refusal) => self.refuse(refusal, out),
         }
         Answer::Whole(Version::Http10)
+    }
+
+    /// Answers a request for all figures, with the server's.
+    pub fn show(&mut self, now: Now, form: Form, gauges: &Gauges, out: &mut Vec<u8>) -> Version {
+        self.body.clear();
+        let mut body = std::mem::take(&mut self.body);
+        let figures = self.figures(now, gauges);
+        match form {
+            Form::Prometheus => metrics::write(&mut body, &figures),
+        }
+        http::success(out, Version::Http11, form.media_type(), body.len());
+        out.extend_from_slice(&body);
+        self.body = body;
+        Version::Http11
     }
 
     /// Refuses a request that is too long, or that there is no memory for, with 500.
@@ -93,15 +115,23 @@ impl<F: Families> Tracker<F> {
         match scanner.text(&path) {
             [b'a' | b'?', ..] => self.http_announce(now, peer, lognet, &mut scanner),
             _ if everything && features::FULLSCRAPE => self.full_scrape(now, from, &scanner),
-            [b's', b'c', ..] => self.http_scrape(now, &mut scanner),
+            [b's', b'c', ..] => self.http_scrape(now, peer, &mut scanner),
             path if path == self.settings.stats_path => {
-                if features::RESTRICT_STATS && !self.allows(from, Permissions::STATS) {
-                    return Err(Refusal::Denied);
-                }
+                self.check_may_read(from)?;
                 self.statistics(now, &mut scanner)
+            }
+            path if features::METRICS && path == self.settings.metrics_path => {
+                self.check_may_read(from)?;
+                Ok(Content::Figures(Form::Prometheus))
             }
             _ => Err(Refusal::NotFound),
         }
+    }
+
+    /// Whether this address may read statistics and metrics.
+    fn check_may_read(&self, from: IpAddr) -> Result<(), Refusal> {
+        let may = !features::RESTRICT_STATS || self.allows(from, Permissions::STATS);
+        if may { Ok(()) } else { Err(Refusal::Denied) }
     }
 
     /// The client's address: the first one in `X-Forwarded-For`, if the sender is a blessed proxy.

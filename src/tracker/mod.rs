@@ -24,7 +24,7 @@ use crate::access::List;
 use crate::cluster::Outbox;
 use crate::config::Permissions;
 use crate::limits::{NETWORKS_MEMORY, NUMWANT_MAX, WALK_INTERVAL, WALK_PACE, WALK_SLICE};
-use crate::stats::counters::Counters;
+use crate::stats::counters::{Counters, Request};
 use crate::swarm::{Endpoint, Families, Random, Swarms};
 use crate::types::Interval;
 pub use crate::types::Now;
@@ -43,6 +43,8 @@ pub struct Settings {
     pub redirect_url: Option<Vec<u8>>,
     /// The path of the statistics, without its slash.
     pub stats_path: Vec<u8>,
+    /// The path of the metrics, likewise.
+    pub metrics_path: Vec<u8>,
     /// Name, version and switches, a line each.
     pub version: String,
 }
@@ -129,7 +131,7 @@ impl<F: Families> Tracker<F> {
 
     /// Announces answered since the start.
     pub fn announces(&self) -> u64 {
-        self.counters.tcp_announces + self.counters.udp_announces
+        self.counters.get(Request::HttpAnnounce) + self.counters.get(Request::UdpAnnounce)
     }
 
     /// What else is done with announces.
@@ -137,9 +139,9 @@ impl<F: Families> Tracker<F> {
         &mut self.observers
     }
 
-    /// Counts a TCP connection.
-    pub fn accepted(&mut self) {
-        self.counters.tcp_accepted += 1;
+    /// What is counted of requests, to count more.
+    pub fn counters(&mut self) -> &mut Counters {
+        &mut self.counters
     }
 
     /// Sets how many bytes the state may hold. Where it would hold more, or the system refuses memory, new peers are answered but not

@@ -4,6 +4,7 @@ use super::http::{Answered, Content};
 use super::pages::Page;
 use super::{Now, Tracker};
 use crate::features;
+use crate::stats::counters::Request;
 use crate::swarm::Families;
 use crate::types::InfoHash;
 use crate::wire::bencode;
@@ -15,15 +16,15 @@ use std::net::IpAddr;
 
 impl<F: Families> Tracker<F> {
     /// Answers a scrape over UDP (BEP 15): of up to 75 torrents, in the order asked.
-    pub(super) fn udp_scrape(&mut self, now: Now, prefix: &Prefix, packet: &[u8], reply: &mut Reply<'_>) {
-        self.counters.udp_scrapes += 1;
+    pub(super) fn udp_scrape(&mut self, now: Now, from: IpAddr, prefix: &Prefix, packet: &[u8], reply: &mut Reply<'_>) {
+        self.counters.count(Request::UdpScrape, from);
         reply.action(Action::Scrape, prefix.transaction);
         let hashes = udp::scrape_hashes(packet);
         self.swarms.scrape_each(now.minute(), hashes, |known| reply.scraped(known.unwrap_or_default()));
     }
 
     /// Answers a scrape over HTTP (BEP 48): of up to 64 torrents, in the order asked. Unknown ones are left out.
-    pub(super) fn http_scrape(&mut self, now: Now, scanner: &mut Scanner<'_>) -> Answered<F> {
+    pub(super) fn http_scrape(&mut self, now: Now, from: IpAddr, scanner: &mut Scanner<'_>) -> Answered<F> {
         if !scanner.enter_query() {
             return Err(Refusal::Parameter);
         }
@@ -34,7 +35,7 @@ impl<F: Families> Tracker<F> {
             }
         })?;
         self.body.extend_from_slice(bencode::SCRAPE_END);
-        self.counters.tcp_scrapes += 1;
+        self.counters.count(Request::HttpScrape, from);
         Ok(Content::Body(Version::Http11))
     }
 
@@ -43,6 +44,7 @@ impl<F: Families> Tracker<F> {
         if features::MODEST_FULLSCRAPES && !self.modest.allows(now.up, from) {
             return Err(Refusal::NotModest);
         }
+        self.counters.detail(|detail| detail.full_scrapes += 1);
         let mut client = Client::of(scanner.bytes());
         if F::DUAL {
             client = client.after_query(scanner.rest());

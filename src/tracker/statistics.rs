@@ -3,8 +3,9 @@
 use super::http::{Answered, Content};
 use super::pages::Page;
 use super::{Now, Tracker};
-use crate::features::{FULLLOG_NETWORKS, FULLSCRAPE, LOG_NUMWANT, SPOT_WOODPECKER};
+use crate::features::{ACCESS_LIST, FULLLOG_NETWORKS, FULLSCRAPE, LOG_NUMWANT, SPOT_WOODPECKER, SYNC_LIVE};
 use crate::stats::counters::Counters;
+use crate::stats::figures::{Figures, Gauges, ListFigures, Peers, SyncSent};
 use crate::stats::modes::{Format, Query};
 use crate::stats::text::{self, Overview};
 use crate::swarm::Families;
@@ -84,22 +85,62 @@ impl<F: Families> Tracker<F> {
         }
         match query.mode {
             Text(version, write) => {
-                let totals = self.swarms.totals();
-                let overview = Overview {
-                    torrents: totals.torrents,
-                    peers: totals.peers,
-                    seeders: totals.seeders,
-                    uptime: now.up.as_secs(),
-                    tracker_id: self.id,
-                    version: &self.settings.version,
-                    bytes_held: self.swarms.bytes_held(),
-                    ceiling: self.swarms.ceiling(),
-                };
-                write(&mut self.body, &overview, &self.counters);
+                let mut body = std::mem::take(&mut self.body);
+                write(&mut body, &self.overview(now), &self.counters);
+                self.body = body;
                 Ok(Content::Body(if F::DUAL { Http11 } else { version }))
             }
             Walked(page) => Ok(Content::Slices(page(self, now, query.format, client))),
             Refused(refusal) => Err(refusal),
         }
+    }
+
+    fn overview(&self, now: Now) -> Overview<'_> {
+        let totals = self.swarms.totals();
+        Overview {
+            torrents: totals.torrents,
+            peers: totals.peers,
+            seeders: totals.seeders,
+            uptime: now.up.as_secs(),
+            tracker_id: self.id,
+            version: &self.settings.version,
+            bytes_held: self.swarms.bytes_held(),
+            ceiling: self.swarms.ceiling(),
+        }
+    }
+
+    /// All figures, the server's among them.
+    pub(super) fn figures<'a>(&'a self, now: Now, gauges: &'a Gauges) -> Figures<'a> {
+        let list = ACCESS_LIST.map(|_| {
+            let ((entries, changes), reads) = (self.access_list.lengths(), self.access_list.reads());
+            ListFigures {
+                entries,
+                changes,
+                reads: reads.count,
+                failed_reads: reads.failed,
+                is_current: reads.is_current,
+                last_success: reads.last_success,
+            }
+        });
+        let sent = self.outbox.sent();
+        let sync = SyncSent { packets: sent.packets, records: sent.records, dropped: sent.dropped };
+        Figures {
+            overview: self.overview(now),
+            started: now.unix.saturating_sub(now.up.as_secs()),
+            counted: &self.counters,
+            peers: self.peers_by_family(),
+            list,
+            sync: SYNC_LIVE.then_some(sync),
+            gauges,
+        }
+    }
+
+    /// The peers of IPv4 and of IPv6, of families that there are peers of.
+    fn peers_by_family(&self) -> [Option<Peers>; 2] {
+        let totals = self.swarms.totals();
+        let all = Peers { peers: totals.peers, seeders: totals.seeders };
+        let v6 = if F::V4 { Peers { peers: totals.v6_peers, seeders: totals.v6_seeders } } else { all };
+        let v4 = Peers { peers: all.peers - v6.peers, seeders: all.seeders - v6.seeders };
+        [F::V4.then_some(v4), F::V6.then_some(v6)]
     }
 }

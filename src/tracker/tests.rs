@@ -3,7 +3,9 @@
 use super::http::Answer;
 use super::{Now, Settings, Tracker};
 use crate::access::List;
-use crate::swarm::{Dual, Families, V4, V6};
+use crate::features::METRICS;
+use crate::stats::figures::Gauges;
+use crate::swarm::{Dual, Families, PeerCursor, Random, V4, V6};
 use crate::types::InfoHash;
 use crate::wire::udp::reply_max;
 use proptest::prelude::*;
@@ -14,7 +16,8 @@ const HASH: &str = "%ae%a0%10%6a%82%f5%a8%8e%d9%22%a6%3d%c3%ab%60%e1%a6%e4%65%c0
 
 fn tracker<F: Families>() -> Tracker<F> {
     let version = "opentracker for tests\n".into();
-    let settings = Settings { stats_path: b"stats".to_vec(), version, ..Settings::default() };
+    let (stats_path, metrics_path) = (b"stats".to_vec(), b"metrics".to_vec());
+    let settings = Settings { stats_path, metrics_path, version, ..Settings::default() };
     let mut tracker = Tracker::new(settings, [1, 2]);
     let hash = HASH.split('%').skip(1).map(|digits| u8::from_str_radix(digits, 16).unwrap());
     *tracker.access_list() = List::serving([InfoHash(hash.collect::<Vec<_>>().try_into().unwrap())]);
@@ -28,8 +31,12 @@ fn at(seconds: u64) -> Now {
 /// The whole reply to a request, slices and all.
 fn ask<F: Families>(tracker: &mut Tracker<F>, now: Now, from: impl Into<IpAddr>, request: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
-    if let Answer::InSlices(mut page) = tracker.handle_http(now, from.into(), &mut request.to_vec(), &mut out) {
-        while !page.slice(tracker, &mut out) {}
+    match tracker.handle_http(now, from.into(), &mut request.to_vec(), &mut out) {
+        Answer::InSlices(mut page) => while !page.slice(tracker, &mut out) {},
+        Answer::Figures(form) => {
+            tracker.show(now, form, &Gauges::default(), &mut out);
+        }
+        Answer::Whole(_) => {}
     }
     out
 }
@@ -80,6 +87,33 @@ fn every_family_of_addresses() {
     assert!(reply.ends_with("e6:peers60:e"), "{reply:?}");
 }
 
+#[test]
+fn peers_are_counted_by_family_however_they_come_and_go() {
+    let mut tracker = tracker::<Dual<true>>();
+    let mut random = Random::new([3, 4]);
+    for step in 0..3000_u64 {
+        let draw = random.next_u64();
+        let n = draw as u8 % 40;
+        let from: IpAddr = if draw & 1 << 20 == 0 { [10, 0, 0, n].into() } else { [n; 16].into() };
+        let event = if draw & 3 << 21 == 0 { "&event=stopped" } else { "" };
+        let left = draw >> 24 & 1;
+        let seconds = step * 7;
+        get(&mut tracker, seconds, from, &format!("announce?info_hash={HASH}&port=1&left={left}{event}"));
+        tracker.expire(at(seconds));
+        let (mut v6, mut cursor) = (0, PeerCursor::default());
+        while !tracker.swarms().walk_peers(&mut cursor, 100, |address| v6 += u64::from(address.is_ipv6())) {}
+        let totals = tracker.swarms().totals();
+        assert_eq!(totals.v6_peers, v6, "step {step}");
+        assert!(totals.v6_seeders <= v6 && totals.v6_peers - totals.v6_seeders <= totals.peers - totals.seeders);
+    }
+    let seconds = 3000 * 7 + 2 * 3600;
+    for step in 0..2000 {
+        tracker.expire(at(seconds + step));
+    }
+    let totals = tracker.swarms().totals();
+    assert_eq!((totals.peers, totals.v6_peers, totals.v6_seeders), (0, 0, 0));
+}
+
 /// Nearly valid requests: pieces of valid ones, shuffled, with a few bytes changed.
 fn request() -> impl Strategy<Value = Vec<u8>> {
     let part = prop::sample::select(vec![
@@ -87,6 +121,7 @@ fn request() -> impl Strategy<Value = Vec<u8>> {
         "announce",
         "scrape",
         "stats",
+        "metrics",
         "?",
         "&",
         "=",
@@ -108,6 +143,7 @@ fn request() -> impl Strategy<Value = Vec<u8>> {
         "mode=",
         "format=",
         "everything",
+        "json",
         "top100",
         "tpbs",
         "s24s",
@@ -143,6 +179,7 @@ proptest! {
             let mut out = Vec::new();
             match tracker.handle_http(at(second as u64), [1, 2, 3, 4].into(), &mut request.clone(), &mut out) {
                 Answer::InSlices(mut page) => while !page.slice(&mut tracker, &mut out) {},
+                Answer::Figures(_) => prop_assert!(METRICS),
                 Answer::Whole(_) => prop_assert!(out.starts_with(b"HTTP/1.") && out.windows(4).any(|end| end == b"\r\n\r\n")),
             }
         }

@@ -1,8 +1,10 @@
 //! Datagrams and their answers (BEP 15).
 
-use super::announce::{Origin, Outcome};
+use super::announce::Outcome;
 use super::{Now, Tracker};
+use crate::stats::counters::Request;
 use crate::swarm::Families;
+use crate::types::Origin;
 use crate::wire::udp::{self, Action, MAGIC, Prefix, Reply};
 use std::net::IpAddr;
 
@@ -10,13 +12,20 @@ impl<F: Families> Tracker<F> {
     /// Answers one datagram: writes the reply and returns its length in bytes, 0 for no reply. `reply` has room for the longest one
     /// ([`udp::reply_max`]).
     pub fn handle_udp(&mut self, now: Now, from: IpAddr, packet: &[u8], reply: &mut [u8]) -> usize {
-        self.counters.udp_received += u64::from(!packet.is_empty());
-        let Some(prefix) = Prefix::parse(packet) else { return 0 };
+        if !packet.is_empty() {
+            self.counters.count(Request::Datagram, from);
+        }
+        let Some(prefix) = Prefix::parse(packet) else {
+            self.counters.detail(|detail| detail.malformed += 1);
+            return 0;
+        };
         let mut reply = Reply::new(reply);
         if prefix.action == Action::Connect {
             if prefix.connection == MAGIC {
-                self.counters.udp_connects += 1;
+                self.counters.count(Request::Connect, from);
                 reply.connected(prefix.transaction, self.connection_ids.create(now, from));
+            } else {
+                self.counters.detail(|detail| detail.malformed += 1);
             }
         } else if !self.connection_ids.check(now, from, prefix.connection) {
             self.counters.udp_mismatches += 1;
@@ -24,7 +33,7 @@ impl<F: Families> Tracker<F> {
         } else if prefix.action == Action::Announce {
             self.udp_announce(now, from, &prefix, packet, &mut reply);
         } else {
-            self.udp_scrape(now, &prefix, packet, &mut reply);
+            self.udp_scrape(now, from, &prefix, packet, &mut reply);
         }
         reply.length()
     }
@@ -36,7 +45,9 @@ impl<F: Families> Tracker<F> {
     }
 
     fn udp_announce(&mut self, now: Now, from: IpAddr, prefix: &Prefix, packet: &[u8], reply: &mut Reply<'_>) {
-        let Some(said) = udp::parse_announce(packet) else { return };
+        let Some(said) = udp::parse_announce(packet) else {
+            return self.counters.detail(|detail| detail.malformed += 1);
+        };
         match self.announce(now, Origin::Udp, from, &said, reply.room_for_peers()) {
             Outcome::Forbidden => reply.action(Action::Announce, prefix.transaction),
             Outcome::Stopped(counts) => reply.announced(prefix.transaction, self.interval(), counts, 0),

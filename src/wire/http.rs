@@ -112,14 +112,17 @@ pub fn is_http11(request: &[u8]) -> bool {
     line.strip_suffix(b"\r").unwrap_or(line).ends_with(b" HTTP/1.1")
 }
 
-/// Appends the head of a 200 reply whose body of plain text has `length` bytes.
-pub fn success(out: &mut Vec<u8>, version: Version, length: usize) {
+/// The media type of almost all replies.
+pub const TEXT: &str = "text/plain";
+
+/// Appends the head of a 200 reply whose body, of this media type, has `length` bytes.
+pub fn success(out: &mut Vec<u8>, version: Version, media_type: &str, length: usize) {
     out.extend_from_slice(match version {
         Version::Http11 => b"HTTP/1.1 200 OK\r\n",
         Version::Http10 => b"HTTP/1.0 200 OK\r\n",
     });
     // writing to memory does not fail, here and below
-    let _ = write!(out, "Content-Type: text/plain\r\nContent-Length: {length}\r\n\r\n");
+    let _ = write!(out, "Content-Type: {media_type}\r\nContent-Length: {length}\r\n\r\n");
 }
 
 /// How the end of a body is marked.

@@ -18,6 +18,7 @@ mod livesync;
 mod long_answers;
 mod makefile;
 mod memory;
+mod metrics;
 mod operators;
 mod process;
 mod service_manager;

@@ -28,7 +28,7 @@ pub enum State {
 pub(super) const REQUEST: usize = 0;
 pub(super) const LINGER: usize = 1;
 pub(super) const SHORT_ANSWER: usize = 2;
-const LONG_ANSWER: usize = 3;
+pub(super) const LONG_ANSWER: usize = 3;
 
 impl State {
     /// The events that the poller waits for.

@@ -3,9 +3,11 @@
 //! Most connections never come here: their request has arrived when they are accepted, and is answered at once. The number of waiting
 //! connections is bounded, and so are the bytes that they hold together. Beyond, the one whose request is unfinished for longest is closed.
 
-use super::connection::{Connection, LINGER, REQUEST, SHORT_ANSWER};
+use super::connection::{Connection, LINGER, LONG_ANSWER, REQUEST, SHORT_ANSWER};
 use super::deadlines::Deadlines;
+use crate::features::METRICS;
 use crate::limits::{ANSWER_TIMEOUT, LINGER_TIMEOUT, REQUEST_TIMEOUT};
+use crate::stats::figures::Connections as Figures;
 use crate::sys::poller::{Interest, Poller};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -66,13 +68,15 @@ pub struct Connections {
     bytes: usize,
     most: usize,
     most_bytes: usize,
+    /// The slot of the connection that is taken out, in builds with `metrics`.
+    taken: Option<u32>,
 }
 
 impl Connections {
     /// No connections yet. There may be `most` at a time, and they may hold `most_bytes` bytes together.
     pub fn new(most: usize, most_bytes: usize) -> Self {
         let deadlines = Deadlines::new(LENGTHS);
-        Connections { slots: Vec::new(), free: Vec::new(), deadlines, bytes: 0, most, most_bytes }
+        Connections { slots: Vec::new(), free: Vec::new(), deadlines, bytes: 0, most, most_bytes, taken: None }
     }
 
     /// The connection to close before one more may wait, if there is one.
@@ -138,6 +142,18 @@ impl Connections {
         Ok(name)
     }
 
+    /// How many there are, by what they wait for, and what they hold. One that is taken out does not wait.
+    pub fn figures(&self) -> Figures {
+        let mut waiting = *self.deadlines.lengths();
+        if let Some(kind) = self.taken.and_then(|slot| self.deadlines.kind(slot)) {
+            waiting[kind] -= 1;
+        }
+        let (request, close, short_answer) = (waiting[REQUEST], waiting[LINGER], waiting[SHORT_ANSWER]);
+        let long_answer = waiting[LONG_ANSWER];
+        let Connections { bytes, most, most_bytes, .. } = *self;
+        Figures { request, short_answer, long_answer, close, most, bytes, most_bytes }
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.slots.len() - self.free.len()
@@ -148,6 +164,9 @@ impl Connections {
         let slot = self.slots.get_mut(name.slot as usize)?;
         let connection = slot.connection.take_if(|_| slot.generation == name.generation)?;
         self.bytes -= connection.state.bytes();
+        if METRICS {
+            self.taken = Some(name.slot);
+        }
         Some(connection)
     }
 
@@ -165,6 +184,7 @@ impl Connections {
         token: u64,
     ) -> Result<(), Connection> {
         let Some(slot) = self.slots.get_mut(name.slot as usize) else { return Err(connection) };
+        self.taken = None;
         let interest = connection.state.interest();
         if interest != slot.interest {
             if poller.modify(connection.socket.as_fd(), token, interest).is_err() {
@@ -186,6 +206,7 @@ impl Connections {
         // it was added, so this does not fail; if it did, closing the descriptor would remove it all the same
         let _ = poller.remove(connection.socket.as_fd());
         drop(connection);
+        self.taken = None;
         self.deadlines.clear(name.slot);
         if let Some(slot) = self.slots.get_mut(name.slot as usize) {
             slot.generation = slot.generation.wrapping_add(1) & GENERATIONS;

@@ -3,6 +3,7 @@
 //! All deadlines of a kind have the same length, so they expire in the order in which they were set. Each kind is a list that is linked
 //! through the connections' slots, and only the first entry of a list is ever checked.
 
+use crate::features::METRICS;
 use std::time::Duration;
 
 /// The end of a list.
@@ -29,12 +30,18 @@ struct List {
 pub struct Deadlines<const KINDS: usize> {
     lists: [List; KINDS],
     links: Vec<Link>,
+    /// Deadlines of each kind, in builds with `metrics`.
+    lengths: [usize; KINDS],
 }
 
 impl<const KINDS: usize> Deadlines<KINDS> {
     /// No deadlines yet. `lengths`: for each kind, the time from setting a deadline until it expires.
     pub fn new(lengths: [Duration; KINDS]) -> Self {
-        Deadlines { lists: lengths.map(|length| List { length, first: NONE, last: NONE }), links: Vec::new() }
+        Deadlines {
+            lists: lengths.map(|length| List { length, first: NONE, last: NONE }),
+            links: Vec::new(),
+            lengths: [0; KINDS],
+        }
     }
 
     /// Sets the deadline of a slot, in place of the one it had.
@@ -51,12 +58,19 @@ impl<const KINDS: usize> Deadlines<KINDS> {
             None => list.first = slot,
         }
         list.last = slot;
+        if METRICS {
+            self.lengths[kind] += 1;
+        }
     }
 
     /// Removes the deadline of a slot, if it has one.
     pub fn clear(&mut self, slot: u32) {
         let Some(link) = self.links.get_mut(slot as usize) else { return };
-        let Some(list) = link.kind.take().and_then(|kind| self.lists.get_mut(kind)) else { return };
+        let Some(kind) = link.kind.take() else { return };
+        let Some(list) = self.lists.get_mut(kind) else { return };
+        if METRICS {
+            self.lengths[kind] -= 1;
+        }
         let Link { before, after, .. } = *link;
         match self.links.get_mut(before as usize) {
             Some(link) => link.after = after,
@@ -66,6 +80,11 @@ impl<const KINDS: usize> Deadlines<KINDS> {
             Some(link) => link.before = before,
             None => list.last = before,
         }
+    }
+
+    /// How many deadlines of each kind are set, in builds with `metrics`.
+    pub fn lengths(&self) -> &[usize; KINDS] {
+        &self.lengths
     }
 
     /// The kind of deadline that a slot has.

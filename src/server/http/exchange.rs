@@ -97,6 +97,10 @@ impl<F: Families> Http<F> {
                     return Next::Make(page);
                 }
                 Answer::Whole(version) => version,
+                Answer::Figures(form) => {
+                    let gauges = context.monitor.gauges(self.connections.figures(), self.answers.figures());
+                    context.tracker.show(context.now, form, &gauges, &mut self.reply)
+                }
             };
             let stays = then != Then::Close && version == Version::Http11;
             match self.send_reply(connection, !stays && !more_may_come) {

@@ -12,6 +12,7 @@ pub(super) use connections::Name;
 use super::faults::Faults;
 use super::{Context, Served, Token, watch};
 use crate::limits::{ACCEPT_PAUSE, ACCEPTS_A_TURN, ANSWERS_TURN, CLOSES_A_TURN, MINUTE, REQUEST_MAX};
+use crate::stats::counters::Request;
 use crate::swarm::Families;
 use crate::sys::clock::Clock;
 use crate::sys::failure::Failure;
@@ -88,9 +89,10 @@ impl<F: Families> Http<F> {
                 Ok(Accepted::Connection(socket, from)) => {
                     served.requests += 1;
                     self.accepting.works(context.now.up);
-                    context.tracker.accepted();
+                    let from = from.ip().to_canonical();
+                    context.tracker.counters().count(Request::Connection, from);
                     // the request is usually there already
-                    self.begin(Connection::new(socket, from.ip().to_canonical()), context);
+                    self.begin(Connection::new(socket, from), context);
                     continue;
                 }
                 Ok(Accepted::Lost) => continue,
@@ -101,7 +103,7 @@ impl<F: Families> Http<F> {
                 Ok(Accepted::Exhausted(error)) => match self.connections.first_to_go() {
                     // it waits in the system's queue, and a descriptor is free for it now
                     Some(name) => {
-                        self.close(name, context);
+                        self.shed(name, context);
                         continue;
                     }
                     None => error,
@@ -123,7 +125,7 @@ impl<F: Families> Http<F> {
             Next::Make(page) => Some(page),
         };
         while let Some(name) = self.connections.in_the_way() {
-            self.close(name, context);
+            self.shed(name, context);
         }
         if !self.connections.has_room() {
             return;
@@ -162,7 +164,7 @@ impl<F: Families> Http<F> {
             self.begin_answer(name, from, page);
         }
         while let Some(name) = self.connections.beyond_bytes() {
-            self.close(name, context);
+            self.shed(name, context);
         }
     }
 
@@ -211,6 +213,7 @@ impl<F: Families> Http<F> {
         for _ in 0..CLOSES_A_TURN {
             let up = context.now.up;
             let Some(name) = self.connections.overdue(up).or_else(|| self.answers.stalled(up)) else { break };
+            context.tracker.counters().detail(|detail| detail.connections_late += 1);
             self.close(name, context);
         }
         if self.accepting.is_over(context.now.up) {
@@ -227,6 +230,12 @@ impl<F: Families> Http<F> {
     pub(super) fn next_deadline(&self) -> Option<Duration> {
         let due = [self.connections.next_deadline(), self.answers.next_stall(), self.accepting.until()];
         due.into_iter().flatten().min()
+    }
+
+    /// Closes a connection to make room for others.
+    fn shed(&mut self, name: Name, context: &mut Context<'_, F>) {
+        context.tracker.counters().detail(|detail| detail.connections_shed += 1);
+        self.close(name, context);
     }
 
     /// Closes a connection without a word.

@@ -163,7 +163,7 @@ mod tests {
         fn new(sockets: Vec<(OwnedFd, u32)>) -> Loop {
             let mut poller = Poller::new(EVENTS_A_TURN).unwrap();
             let service = Service::new::<V4>(Clock::new().unwrap(), sockets, 0, &mut poller).unwrap();
-            let settings = Settings { redirect_url: None, stats_path: Vec::new(), version: String::new() };
+            let settings = Settings::default();
             let tracker = Tracker::new(settings, [1, 2]);
             Loop {
                 service,

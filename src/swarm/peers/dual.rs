@@ -149,6 +149,11 @@ impl PeerSet for DualPeers {
         }
     }
 
+    fn v6_counts(&self, store: &DualStore) -> PeerCounts {
+        let (_, v6) = self.sets(store);
+        v6.counts(&store.v6)
+    }
+
     fn prefetch(&self, store: &DualStore) {
         match self {
             Self::V4(v4) => v4.prefetch(&store.v4),

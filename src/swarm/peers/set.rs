@@ -18,6 +18,11 @@ pub trait PeerSet: Copy {
     /// How many there are.
     fn counts(&self, store: &Self::Store) -> PeerCounts;
 
+    /// How many of them are of IPv6, in sets of both families. 0 in others.
+    fn v6_counts(&self, _store: &Self::Store) -> PeerCounts {
+        PeerCounts::default()
+    }
+
     /// Has them fetched into the cache, for an announce that follows.
     fn prefetch(&self, store: &Self::Store);
 

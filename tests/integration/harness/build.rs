@@ -112,6 +112,7 @@ fn own_features() -> Vec<String> {
         ("fulllog-networks", cfg!(feature = "fulllog-networks")),
         ("syslogs", cfg!(feature = "syslogs")),
         ("keepalive", cfg!(feature = "keepalive")),
+        ("metrics", cfg!(feature = "metrics")),
     ];
     switches.iter().filter(|(_, on)| *on).map(|(name, _)| name.to_string()).collect()
 }

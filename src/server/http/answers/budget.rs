@@ -146,6 +146,16 @@ impl Budget {
         self.free
     }
 
+    /// Bytes that are taken, and all bytes.
+    pub(super) fn bytes(&self) -> (usize, usize) {
+        (self.total - self.free, self.total)
+    }
+
+    /// How many answers wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting
+    }
+
     /// Whether any answer waits.
     pub(super) fn has_waiting(&self) -> bool {
         self.waiting > 0

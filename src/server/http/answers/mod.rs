@@ -14,6 +14,7 @@ use super::connections::Name;
 use super::deadlines::Deadlines;
 use crate::features::COMPRESSION_GZIP;
 use crate::limits::{ANSWER_STALL, DISCARD_STEP};
+use crate::stats::figures::LongAnswers;
 use crate::wire::http::Style;
 use answer::{Answer, Place, Sizes, Step};
 use budget::Budget;
@@ -129,6 +130,12 @@ impl<P> Answers<P> {
         let cut_short = answer.is_cut_short();
         self.discarded.push_back(answer);
         cut_short
+    }
+
+    /// How many there are, and what they hold.
+    pub(super) fn figures(&self) -> LongAnswers {
+        let (bytes, most_bytes) = self.budget.bytes();
+        LongAnswers { count: self.answers.len(), waiting: self.budget.waiting(), bytes, most_bytes }
     }
 
     /// Whether something can go on at once.
