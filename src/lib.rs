@@ -56,7 +56,8 @@
 //! - *inline*, *array*, *paged*: the three forms of a swarm's peers, from small to large.
 //! - *run*: neighbouring peers of a large swarm that are drawn for a reply together.
 //! - *chunk*, *pool*, *slot*: the state's memory comes from the system in chunks; a pool divides them into slots of few sizes.
-//! - *ceiling*: the bytes that the state may hold. At the ceiling new peers are answered but not stored.
+//! - *ceiling*: the most bytes, torrents or peers that the state may hold. At a ceiling new peers are answered but not stored.
+//! - *candidate*: a torrent with one peer or none, that may make room for another one where a ceiling is reached.
 //! - *expire*: to remove peers and torrents that are too old.
 //!
 //! Rules

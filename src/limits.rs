@@ -74,6 +74,19 @@ pub const MEMORY_RESERVE: usize = 4 << 20;
 /// Time between two lines on stderr that say that memory is short.
 pub const MEMORY_SILENCE: Duration = Duration::from_secs(600);
 
+/// Torrents that are known to be the next to make room where there are as many torrents or peers as there may be: as many as a batch of
+/// announces may ask for. They take 24 bytes each.
+pub const CEILING_CANDIDATES: usize = 64;
+
+/// Pages of torrents in which a turn looks for them, some 300 torrents in all: some ten microseconds.
+pub const CEILING_PAGES_A_TURN: usize = 16;
+
+/// How many of them an announce looks at. Most are still what they were when they were found.
+pub const CEILING_TRIES: usize = 8;
+
+/// Time between two lines on stderr that say that a ceiling is reached.
+pub const CEILING_SILENCE: Duration = Duration::from_secs(600);
+
 // ---- announces --------------------------------------------------------------------------------------------------
 
 /// The shortest announce interval, in seconds (as the original).

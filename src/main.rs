@@ -78,6 +78,7 @@ fn run() -> Result<Signal, Exit> {
     let connections = &mut start.sockets.connections;
     (connections.answer_bytes, connections.waiting_bytes) = (shares.answers, shares.connections);
     tracker.set_memory_reserve(MEMORY_RESERVE);
+    tracker.set_limits(start.limits);
     if let Some(file) = &start.state_file {
         let up = clock.now();
         let now = Now { unix: clock.unix_seconds(), steady: clock.steady_seconds(up), up };

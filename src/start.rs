@@ -16,7 +16,7 @@ use crate::limits::{
     NETWORKS_MEMORY, UDP_RECEIVE_BUFFER,
 };
 use crate::server::{Bounds, Sockets};
-use crate::swarm::Families;
+use crate::swarm::{Families, Limits};
 use crate::sys::failure::Failure;
 use crate::sys::file::open_regular;
 use crate::sys::handed::Handed;
@@ -70,6 +70,8 @@ pub struct Start {
     pub pipes: Vec<(Change, OsString)>,
     /// Bytes that the state may hold, where the operator named a number.
     pub max_memory: Option<u64>,
+    /// The torrents and peers that there may be.
+    pub limits: Limits,
     /// The networks that are allowed more than others.
     pub blessings: Vec<(IpNet, Permissions)>,
     /// Sockets that the service manager has bound, as far as they are not among the [`sockets`](Self::sockets) yet.
@@ -180,6 +182,7 @@ impl Start {
             access_list: None,
             pipes: Vec::new(),
             max_memory: None,
+            limits: Limits::NONE,
             blessings: Vec::new(),
             handed,
             address: switches.any_address(),
@@ -244,6 +247,9 @@ impl Start {
             Directive::RootDirectory(directory) => self.root_directory = Some(directory),
             Directive::User(user) => self.user = user,
             Directive::MaxMemory(bytes) => self.max_memory = Some(bytes),
+            Directive::MaxTorrents(most) => self.limits.torrents = most.into(),
+            Directive::MaxPeers(most) => self.limits.peers = most.into(),
+            Directive::MaxPeersPerTorrent(most) => self.limits.peers_per_torrent = most.into(),
             Directive::RedirectUrl(url) => self.redirect_url = Some(url),
             Directive::LiveSyncListen(address) => self.join_cluster(address)?,
             Directive::AccessListFile(file) => self.access_list = Some(file),

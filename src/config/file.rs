@@ -172,6 +172,9 @@ mod tests {
             ("tracker.coalesce_rate 0", Some(Directive::CoalesceRate(0))),
             ("tracker.max_connections 100", Some(Directive::MaxConnections(100))),
             ("tracker.max_connections many", None),
+            ("tracker.max_torrents 100", Some(Directive::MaxTorrents(100))),
+            ("tracker.max_peers 4294967295", Some(Directive::MaxPeers(u32::MAX))),
+            ("tracker.max_peers_per_torrent 1", Some(Directive::MaxPeersPerTorrent(1))),
             ("listen.udp.workers  4x", Some(Directive::UdpWorkers(4))),
             ("listen.udp.workers 0", Some(Directive::UdpWorkers(0))),
             ("listen.udp.workers x", None),
@@ -239,8 +242,11 @@ mod tests {
 
     #[test]
     fn bad_values() {
-        let table: [(&[u8], &[u8]); 14] = [
+        let table: [(&[u8], &[u8]); 17] = [
             (b"tracker.max_memory 2T", b"tracker.max_memory 2T"),
+            (b"tracker.max_torrents 0", b"tracker.max_torrents 0"),
+            (b"tracker.max_peers 10M", b"tracker.max_peers 10M"),
+            (b"tracker.max_peers 4294967296", b"tracker.max_peers 4294967296"),
             (b"listen.udp nonsense", b"listen.udp nonsense"),
             (b"listen.udp 127.0.0.1:", b"listen.udp 127.0.0.1:"),
             (b"\t listen.tcp   x y  \t", b"\t listen.tcp   x y"),

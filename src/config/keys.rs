@@ -64,6 +64,9 @@ const KEYS: &[Key] = &[
     key("tracker.rootdir", always, |value| value.file(Directive::RootDirectory)),
     key("tracker.user", always, |value| value.word(Directive::User(OsString::from_vec(value.text().to_vec())))),
     key("tracker.max_memory", always, |value| value.size(Directive::MaxMemory)),
+    key("tracker.max_torrents", always, |value| value.limit(Directive::MaxTorrents)),
+    key("tracker.max_peers", always, |value| value.limit(Directive::MaxPeers)),
+    key("tracker.max_peers_per_torrent", always, |value| value.limit(Directive::MaxPeersPerTorrent)),
     key("tracker.redirect_url", always, |value| value.word(Directive::RedirectUrl(value.text().to_vec()))),
     key("tracker.max_connections", always, |value| value.number(Directive::MaxConnections)),
     key("tracker.coalesce_rate", always, |value| value.number(Directive::CoalesceRate)),
@@ -161,6 +164,13 @@ impl<'a> Value<'a> {
             Some((number, length)) => Self::beginning(self.text(), length, directive(number)),
             None => Ok(Reading { directive: None, doubt: Some(Doubt::NoNumber) }),
         }
+    }
+
+    /// A number above 0 and nothing else: a wrong limit would do harm.
+    fn limit(self, directive: fn(u32) -> Directive) -> Parsed {
+        let number = scan_number(self.text(), u32::MAX).filter(|(_, length)| *length == self.text().len());
+        let (number, _) = number.filter(|(number, _)| *number > 0).ok_or(BadValue)?;
+        Ok(Reading { directive: Some(directive(number)), doubt: None })
     }
 
     fn size(self, directive: fn(u64) -> Directive) -> Parsed {

@@ -148,6 +148,12 @@ pub enum Directive {
     CoalesceRate(u32),
     /// HTTP connections that may wait for something at a time.
     MaxConnections(u32),
+    /// Torrents that there may be.
+    MaxTorrents(u32),
+    /// Peers of all torrents that there may be.
+    MaxPeers(u32),
+    /// Peers of a torrent that there may be.
+    MaxPeersPerTorrent(u32),
     /// The address and port of the live sync.
     LiveSyncListen(SocketAddr),
     /// Read this config file now.

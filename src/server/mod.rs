@@ -33,7 +33,7 @@ use http::{Http, Name};
 use monitor::Monitor;
 use notifier::Notifier;
 use pipes::Pipes;
-use shortage::Shortage;
+use shortage::{Ceilings, Shortage};
 use std::io;
 use std::ops::AddAssign;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -147,6 +147,7 @@ pub struct Server<F: Families> {
     cluster: Option<Cluster>,
     completions: Completions,
     shortage: Shortage,
+    ceilings: Ceilings,
     coalescing: Coalescing,
     monitor: Monitor,
     notifier: Option<Notifier>,
@@ -193,6 +194,7 @@ impl<F: Families> Server<F> {
             cluster: sockets.cluster,
             completions,
             shortage: Shortage::of_memory(),
+            ceilings: Ceilings::new(),
             coalescing: Coalescing::new(sockets.coalesce_rate, Arc::default()),
             monitor,
             notifier: None,
@@ -262,6 +264,7 @@ impl<F: Families> Server<F> {
         self.tracker.expire(now);
         self.shortage.notice(self.tracker.swarms().refusals(), now.up);
         self.notify(now);
+        self.ceilings.notice(self.tracker.swarms().ceiling_counts(), now.up);
         turn.end();
         if METRICS {
             self.monitor.turn_took(self.clock.now().saturating_sub(now.up));

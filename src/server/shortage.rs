@@ -1,6 +1,7 @@
 //! A line on stderr that says that something is short: at once, and then now and then as long as it lasts.
 
-use crate::limits::{ACCESS_CHANGES_SILENCE, MEMORY_SILENCE};
+use crate::limits::{ACCESS_CHANGES_SILENCE, CEILING_SILENCE, MEMORY_SILENCE};
+use crate::swarm::CeilingCounts;
 use crate::sys::stderr;
 use std::time::Duration;
 
@@ -48,6 +49,36 @@ impl Shortage {
             self.silent_until = Some(now + self.silence);
         }
         is_due
+    }
+}
+
+/// What is said of the ceilings.
+#[derive(Debug)]
+pub(super) struct Ceilings {
+    torrents: Shortage,
+    peers: Shortage,
+    peers_per_torrent: Shortage,
+}
+
+impl Ceilings {
+    /// Nothing yet.
+    pub(super) fn new() -> Ceilings {
+        const TORRENTS: &str = "Warning: tracker.max_torrents is reached: torrents with one peer or none make room for new ones. Where \
+                                there are none, new torrents are answered, but not stored.\n";
+        const PEERS: &str = "Warning: tracker.max_peers is reached: torrents with one peer make room for new peers. Where there are \
+                             none, new peers are answered, but not stored.\n";
+        const PEERS_PER_TORRENT: &str = "Warning: tracker.max_peers_per_torrent is reached: new peers of such torrents are answered, \
+                                         but not stored.\n";
+        let [torrents, peers, peers_per_torrent] =
+            [TORRENTS, PEERS, PEERS_PER_TORRENT].map(|line| Shortage::new(line, CEILING_SILENCE));
+        Ceilings { torrents, peers, peers_per_torrent }
+    }
+
+    /// Writes a line where a ceiling was in the way since the last call.
+    pub(super) fn notice(&mut self, counts: CeilingCounts, now: Duration) {
+        self.torrents.notice(counts.torrents + counts.room_for_torrents, now);
+        self.peers.notice(counts.peers + counts.room_for_peers, now);
+        self.peers_per_torrent.notice(counts.peers_per_torrent, now);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The pages that are built from counters alone. Programs parse them, so every byte is the original's.
 
 use super::counters::{Counters, Request};
+use crate::swarm::{CeilingCounts, Limits};
 use std::io::Write;
 
 /// What the pages show besides the counters.
@@ -22,6 +23,10 @@ pub struct Overview<'a> {
     pub bytes_held: usize,
     /// Bytes that it may hold; `usize::MAX` if there is no limit.
     pub ceiling: usize,
+    /// How many torrents and peers there may be,
+    pub limits: Limits,
+    /// and what came of that.
+    pub at_limits: CeilingCounts,
 }
 
 /// `peer`: all peers, and the seeding ones.
@@ -114,6 +119,22 @@ pub fn version(out: &mut Vec<u8>, now: &Overview<'_>) {
         usize::MAX => writeln!(out, "memory of torrents and peers: {bytes_held} bytes"),
         _ => writeln!(out, "memory of torrents and peers: {bytes_held} of {ceiling} bytes"),
     };
+    if now.limits != Limits::NONE {
+        ceilings(out, now);
+    }
+}
+
+/// What came of the ceilings, where there are some: a line each.
+fn ceilings(out: &mut Vec<u8>, now: &Overview<'_>) {
+    let Overview { limits, at_limits, .. } = now;
+    let rows = [
+        ("max_torrents", limits.torrents, at_limits.torrents, at_limits.room_for_torrents),
+        ("max_peers", limits.peers, at_limits.peers, at_limits.room_for_peers),
+        ("max_peers_per_torrent", limits.peers_per_torrent, at_limits.peers_per_torrent, 0),
+    ];
+    for (name, limit, refused, made_room) in rows.iter().filter(|row| row.1 != u64::MAX) {
+        let _ = writeln!(out, "{name} {limit}: {refused} announces not stored, {made_room} torrents made room");
+    }
 }
 
 /// `renew`: announces of known peers by the minutes since their last one.

@@ -7,8 +7,10 @@
 //! - `index`: pages in order; torrents are found through one, and the peers of large swarms
 //! - `torrent`, `peers`: a torrent, its peers in their three forms, and the choice among them
 //! - `families`: IPv4, IPv6, or both
+//! - `ceilings`: the most torrents and peers that there may be, and who makes room
 //! - `expire`, `walk`: slices of the walks over all torrents, to clean and to look
 
+mod ceilings;
 mod endpoint;
 mod expire;
 mod families;
@@ -23,6 +25,7 @@ mod walk;
 
 use crate::limits::{SWARM_CHUNK, SWARM_FILL, SWARM_PAGE, SWARM_PEER_PAGE, SWARM_WINDOW, UDP_SCRAPE_MAX};
 pub use crate::types::{Counts, Endpoint, InfoHash};
+pub use ceilings::{CeilingCounts, Limits};
 pub use endpoint::{Chosen, DualEndpoint, PeerState, Wanted};
 pub use families::{Dual, Families, V4, V6};
 pub use random::Random;
@@ -31,6 +34,7 @@ pub use tests::model;
 pub use torrent::Torrent;
 pub use walk::{Cursor, PeerCursor};
 
+use ceilings::Ceilings;
 use expire::Expiry;
 use index::lookup::Lookups;
 use index::{Place, Tree};
@@ -49,7 +53,7 @@ pub enum PeerStatus {
         /// Whole minutes since its previous announce.
         minutes_ago: u32,
     },
-    /// It was not, and is not now either, for want of memory.
+    /// It was not, and is not now either, for want of memory or because of a ceiling.
     NotStored,
 }
 
@@ -63,7 +67,7 @@ pub struct Announced {
 }
 
 impl Announced {
-    /// There was no memory for a new peer.
+    /// There was no room for a new peer.
     const NOT_STORED: Self = Self { peer: PeerStatus::NotStored, newly_completed: false };
 }
 
@@ -147,6 +151,7 @@ pub struct Swarms<F: Families> {
     /// Those that will be scraped: by themselves, since a scrape may come between announces that were looked up.
     scraped: Lookups,
     totals: Totals,
+    ceilings: Ceilings,
     expiry: Expiry<F>,
 }
 
@@ -177,6 +182,7 @@ impl<F: Families> Swarms<F> {
             announced: Lookups::default(),
             scraped: Lookups::default(),
             totals: Totals::default(),
+            ceilings: Ceilings::default(),
             expiry: Expiry::default(),
         }
     }
@@ -223,7 +229,7 @@ impl<F: Families> Swarms<F> {
     }
 
     /// A peer joins a swarm or stays in it. The torrent is made if it is not there, and cleaned if it is, but is not removed.
-    /// The peer counts in what the torrent says then, and may be chosen, also if there was no memory to store it.
+    /// The peer counts in what the torrent says then, and may be chosen, also if there was no room to store it.
     pub fn announce(
         &mut self,
         now: u32,
@@ -234,20 +240,29 @@ impl<F: Families> Swarms<F> {
         let (place, found) = self.announced.find(&self.torrents, &self.entries, hash);
         let found = match found {
             Ok(at) => Some((place, at)),
+            Err(_) if self.ceilings.are_reached(&self.totals) => self.insert_at_ceiling(Entry::new(*hash, now, 0)),
             Err(at) => self.insert(place, at, Entry::new(*hash, now, 0)),
         };
-        let Some((place, at)) = found else {
-            let torrent = Torrent { entry: None, store: &self.store, guest: Some((*peer, what.seeding)) };
-            return (Announced::NOT_STORED, torrent);
+        let guest = Some((*peer, what.seeding));
+        let Some((mut place, mut at)) = found else {
+            return (Announced::NOT_STORED, Torrent { entry: None, store: &self.store, guest });
         };
+        let mut before = Tally::of::<F>(&self.torrents.items(&self.entries, place)[at].peers, &self.store);
+        if self.ceilings.are_reached_by_peers(&self.totals, before.all.all()) {
+            let Some(admitted) = self.admit_at_ceiling(now, (place, at), peer) else {
+                let entry = self.torrents.items(&self.entries, place).get(at);
+                return (Announced::NOT_STORED, Torrent { entry, store: &self.store, guest });
+            };
+            (place, at) = admitted;
+            before = Tally::of::<F>(&self.torrents.items(&self.entries, place)[at].peers, &self.store);
+        }
         let entry = &mut self.torrents.items_mut(&mut self.entries, place)[at];
-        let before = Tally::of::<F>(&entry.peers, &self.store);
         entry.pass(now, &mut self.store, &mut self.budget);
         let stored = entry.peers.announce(&mut self.store, &mut self.budget, entry.minute, peer, what);
         let announced = stored.unwrap_or(Announced::NOT_STORED);
         entry.downloaded = entry.downloaded.saturating_add(u32::from(announced.newly_completed));
         self.totals.shift::<F>(before, Tally::of::<F>(&entry.peers, &self.store));
-        let guest = stored.is_none().then_some((*peer, what.seeding));
+        let guest = guest.filter(|_| stored.is_none());
         (announced, Torrent { entry: Some(entry), store: &self.store, guest })
     }
 
@@ -316,6 +331,7 @@ impl<F: Families> Swarms<F> {
         let place = self.torrents.locate(&self.entries, hash);
         match self.torrents.search(&self.entries, place, hash) {
             Ok(_) => false,
+            Err(_) if self.ceilings.refuse_restored(&self.totals) => false,
             Err(at) => self.insert(place, at, Entry::new(*hash, minute, downloaded)).is_some(),
         }
     }

@@ -25,7 +25,7 @@ use crate::cluster::Outbox;
 use crate::config::Permissions;
 use crate::limits::{NETWORKS_MEMORY, NUMWANT_MAX, WALK_INTERVAL, WALK_PACE, WALK_SLICE};
 use crate::stats::counters::{Counters, Request};
-use crate::swarm::{Endpoint, Families, Random, Swarms};
+use crate::swarm::{Endpoint, Families, Limits, Random, Swarms};
 use crate::types::Interval;
 pub use crate::types::Now;
 use connection_id::ConnectionIds;
@@ -160,9 +160,16 @@ impl<F: Families> Tracker<F> {
         self.swarms.set_reserve(bytes);
     }
 
-    /// If it is due, takes a bounded step of the walk over all torrents in which peers and torrents expire. Returns when the next step
+    /// Sets how many torrents and peers there may be. What is new beyond takes the place of torrents with one peer or none, or is
+    /// answered but not stored.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.swarms.set_limits(limits);
+    }
+
+    /// Looks for torrents that may make room where there are as many as there may be, and if it is due, takes a bounded step of the walk over all torrents in which peers and torrents expire. Returns when the next step
     /// is due, in time since the start.
     pub fn expire(&mut self, now: Now) -> Duration {
+        self.swarms.find_candidates();
         if now.up >= self.walk_step {
             self.walk_step = now.up + WALK_PACE;
             self.observers.expire_step(now);

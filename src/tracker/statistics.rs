@@ -106,6 +106,8 @@ impl<F: Families> Tracker<F> {
             version: &self.settings.version,
             bytes_held: self.swarms.bytes_held(),
             ceiling: self.swarms.ceiling(),
+            limits: self.swarms.limits(),
+            at_limits: self.swarms.ceiling_counts(),
         }
     }
 

@@ -4,6 +4,7 @@
 //! choose what runs: `cargo test --test integration access::`.
 
 mod access;
+mod ceilings;
 mod clients;
 mod confinement;
 mod connections;

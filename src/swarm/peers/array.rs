@@ -135,6 +135,14 @@ pub(super) fn prefetch<const N: usize>(peers: &[Stored<N>]) {
     peers.iter().step_by(cache::LINE / Stored::<N>::SIZE).for_each(cache::prefetch);
 }
 
+/// The age of the one peer, if there is one.
+pub(super) fn age_of_only<const N: usize>(peers: &[Stored<N>], minute: u32) -> Option<u32> {
+    match peers {
+        [only] => Some(only.age(minute)),
+        _ => None,
+    }
+}
+
 /// Where the peer is, or where it would go.
 #[inline]
 pub(super) fn find<const N: usize>(peers: &[Stored<N>], peer: &Endpoint<N>) -> Result<usize, usize> {

@@ -154,6 +154,23 @@ impl PeerSet for DualPeers {
         v6.counts(&store.v6)
     }
 
+    fn has(&self, store: &DualStore, minute: u32, peer: &DualEndpoint) -> bool {
+        let (v4, v6) = self.sets(store);
+        match peer {
+            DualEndpoint::V4(peer) => v4.has(&store.v4, minute, peer),
+            DualEndpoint::V6(peer) => v6.has(&store.v6, minute, peer),
+        }
+    }
+
+    fn age_of_only(&self, store: &DualStore, minute: u32) -> Option<u32> {
+        let (v4, v6) = self.sets(store);
+        match (v4.age_of_only(&store.v4, minute), v6.age_of_only(&store.v6, minute)) {
+            (Some(age), None) if v6.is_empty(&store.v6) => Some(age),
+            (None, Some(age)) if v4.is_empty(&store.v4) => Some(age),
+            _ => None,
+        }
+    }
+
     fn prefetch(&self, store: &DualStore) {
         match self {
             Self::V4(v4) => v4.prefetch(&store.v4),

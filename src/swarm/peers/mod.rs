@@ -145,6 +145,22 @@ impl<const N: usize> PeerSet for Peers<N> {
         }
     }
 
+    fn has(&self, store: &Store<N>, minute: u32, peer: &Endpoint<N>) -> bool {
+        match self {
+            Self::Inline(inline) => array::find(inline.read::<N>().peers(), peer).is_ok(),
+            Self::Array(array) => array::find(array.peers(&store.pool), peer).is_ok(),
+            Self::Paged(number) => store.paged(*number).is_some_and(|paged| paged.has(&store.pool, minute, peer)),
+        }
+    }
+
+    fn age_of_only(&self, store: &Store<N>, minute: u32) -> Option<u32> {
+        match self {
+            Self::Inline(inline) => array::age_of_only(inline.read::<N>().peers(), minute),
+            Self::Array(array) => array::age_of_only(array.peers(&store.pool), minute),
+            Self::Paged(_) => None,
+        }
+    }
+
     fn prefetch(&self, store: &Store<N>) {
         match self {
             Self::Inline(_) => {}

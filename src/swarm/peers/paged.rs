@@ -104,6 +104,14 @@ impl<const N: usize> Paged<N> {
         Some(announced)
     }
 
+    /// Whether a peer is in the swarm at `minute`, up to which time has passed.
+    pub(super) fn has(&self, pool: &Pool<Stored<N>>, minute: u32, peer: &Endpoint<N>) -> bool {
+        let place = self.tree.locate(pool, peer);
+        let base = self.tree.page(place).minute;
+        let found = self.tree.search(pool, place, peer).ok().and_then(|at| self.tree.items(pool, place).get(at));
+        found.is_some_and(|stored| stored.is_alive(base, minute.saturating_sub(base)))
+    }
+
     /// Drops the peers of a page that are too old at `now`, and makes that the base.
     fn expire(&mut self, place: Place, now: u32, pool: &mut Pool<Stored<N>>) {
         let base = self.tree.page(place).minute;

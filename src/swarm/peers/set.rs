@@ -23,6 +23,13 @@ pub trait PeerSet: Copy {
         PeerCounts::default()
     }
 
+    /// Whether a peer is among them. `minute` is the base of all ages.
+    fn has(&self, store: &Self::Store, minute: u32, peer: &Self::Peer) -> bool;
+
+    /// Where there is one peer, minutes from its last announce to `minute`, the base of all ages. None where there are more or none, or
+    /// where it takes a search to know.
+    fn age_of_only(&self, store: &Self::Store, minute: u32) -> Option<u32>;
+
     /// Has them fetched into the cache, for an announce that follows.
     fn prefetch(&self, store: &Self::Store);
 

@@ -9,6 +9,10 @@ fn what() -> impl Strategy<Value = PeerState> {
     (any::<bool>(), any::<bool>()).prop_map(|(seeding, completed)| PeerState { seeding, completed })
 }
 
+fn limit() -> impl Strategy<Value = u64> {
+    prop_oneof![0..5u64, 0..400u64, Just(u64::MAX - 1)]
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let torrent = 0..6u64;
     let peer = 0..900u32;
@@ -28,6 +32,8 @@ fn step() -> impl Strategy<Value = Step> {
         3 => prop_oneof![43..48u32, 60..68u32, 127..130u32, 1439..1443u32, Just(1 << 20)].prop_map(Step::Pass),
         1 => (1..100u32).prop_map(Step::Back),
         2 => prop_oneof![0..3000usize, 0..60_000usize, Just(usize::MAX)].prop_map(Step::Refuse),
+        2 => (limit(), limit(), limit()).prop_map(|(t, p, n)| Step::Limit(t, p, n + 1)),
+        3 => Just(Step::FindCandidates),
     ]
 }
 

@@ -1,5 +1,22 @@
 //! Tests of the whole: rule by rule, against a naive model, and of the fairness of choice.
 
+/// Tests of rules that hold for all families of addresses.
+#[cfg(test)]
+macro_rules! for_all_families {
+    ($($rule:ident)*) => { $(
+        mod $rule {
+            #[test]
+            fn ipv4() { super::$rule::<crate::swarm::V4>(); }
+            #[test]
+            fn ipv6() { super::$rule::<crate::swarm::V6>(); }
+            #[test]
+            fn both() { super::$rule::<crate::swarm::Dual>(); }
+        }
+    )* };
+}
+
+#[cfg(test)]
+mod ceilings;
 #[cfg(test)]
 mod choice;
 #[cfg(test)]

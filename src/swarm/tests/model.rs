@@ -3,7 +3,8 @@
 
 use super::super::peers::{PeerStore, shares};
 use super::super::{
-    Announced, Counts, Cursor, InfoHash, PeerCursor, PeerState, PeerStatus, Random, Sizes, Swarms, Totals, Wanted,
+    Announced, Counts, Cursor, InfoHash, Limits, PeerCursor, PeerState, PeerStatus, Random, Sizes, Swarms, Totals,
+    Wanted,
 };
 use super::{Tested, peer, told};
 use crate::address::Family;
@@ -71,7 +72,18 @@ impl<F: Tested> Model<F> {
         Announced { peer, newly_completed }
     }
 
-    /// There is no memory for a peer that announces. Returns its torrent alone.
+    /// Torrents made room for others: they had one peer at most.
+    fn make_room(&mut self, swarms: &Swarms<F>, count: u64) {
+        let there: BTreeSet<_> = all(swarms).into_iter().map(|torrent| torrent.0).collect();
+        let before = self.torrents.len();
+        self.torrents.retain(|hash, torrent| {
+            assert!(there.contains(hash) || torrent.peers.len() <= 1, "{torrent:?} made room");
+            there.contains(hash)
+        });
+        assert_eq!((before - self.torrents.len()) as u64, count);
+    }
+
+    /// There is no room for a peer that announces. Returns its torrent alone.
     fn turn_away(&mut self, now: u32, hash: InfoHash, peer: &F::Peer) -> Self {
         let mut alone = Self::default();
         if let Some(torrent) = self.torrents.get_mut(&hash) {
@@ -178,6 +190,10 @@ pub enum Step {
     Back(u32),
     /// The ceiling is so many bytes more than are held.
     Refuse(usize),
+    /// So many torrents, peers, and peers of a torrent may be added.
+    Limit(u64, u64, u64),
+    /// Torrents that may make room are looked for.
+    FindCandidates,
 }
 
 fn check_choice<F: Tested>(
@@ -223,21 +239,37 @@ pub fn play_small<F: Tested>(steps: &[Step], [chunk, page, peer_page, array_max]
     play::<F>(steps, Sizes { chunk, page, peer_page, array_max }, super::spread);
 }
 
+/// How many torrents made room for others.
+fn made_room<F: Tested>(swarms: &Swarms<F>) -> u64 {
+    let counts = swarms.ceiling_counts();
+    counts.room_for_torrents + counts.room_for_peers
+}
+
+/// How often something was not stored.
+fn refusals<F: Tested>(swarms: &Swarms<F>) -> u64 {
+    let counts = swarms.ceiling_counts();
+    swarms.refusals() + counts.torrents + counts.peers + counts.peers_per_torrent
+}
+
 /// Plays a history to the swarms and to the model. Panics where they differ.
 pub(super) fn play<F: Tested>(steps: &[Step], sizes: Sizes, name: fn(u64) -> InfoHash) {
     let mut swarms = Swarms::<F>::with_sizes(sizes);
     let mut may_refuse = false;
     let mut model = Model::<F> { torrents: BTreeMap::new() };
     let mut random = Random::new([5, 6]);
+    let mut limits = Limits::NONE;
     let mut now = 29_000_000;
     for (turn, step) in steps.iter().enumerate() {
         let mut announce = |t: u64, p: u32, what: PeerState| {
             let (hash, peer) = (name(t), peer(p));
-            let refusals = swarms.refusals();
-            let (announced, torrent) = swarms.announce(now, &hash, &peer, what);
+            let (refusals, room) = (refusals(&swarms), made_room(&swarms));
+            let announced = swarms.announce(now, &hash, &peer, what).0;
+            model.make_room(&swarms, made_room(&swarms) - room);
+            let torrent = super::super::Torrent { entry: swarms.entry(&hash), store: &swarms.store, guest: None };
             if announced.peer == PeerStatus::NotStored {
+                let torrent = super::super::Torrent { guest: Some((peer, what.seeding)), ..torrent };
                 let counts = torrent.counts();
-                assert!(may_refuse && swarms.refusals() > refusals);
+                assert!(may_refuse && self::refusals(&swarms) > refusals);
                 let mut alone = model.turn_away(now, hash, &peer);
                 alone.announce(now, hash, peer, what);
                 assert_eq!(
@@ -275,9 +307,9 @@ pub(super) fn play<F: Tested>(steps: &[Step], sizes: Sizes, name: fn(u64) -> Inf
             }
             Step::Restore(t, ago, downloaded) => {
                 let torrent = Torrent { minute: now - ago, downloaded, peers: BTreeMap::new() };
-                let (is_new, refusals) = (!model.torrents.contains_key(&name(t)), swarms.refusals());
+                let (is_new, before) = (!model.torrents.contains_key(&name(t)), refusals(&swarms));
                 let restored = swarms.restore(&name(t), now - ago, downloaded);
-                if swarms.refusals() > refusals {
+                if refusals(&swarms) > before {
                     assert!(!restored && is_new && may_refuse);
                 } else {
                     assert_eq!(restored, is_new);
@@ -303,7 +335,16 @@ pub(super) fn play<F: Tested>(steps: &[Step], sizes: Sizes, name: fn(u64) -> Inf
                 may_refuse = true;
                 swarms.set_ceiling(swarms.bytes_held().saturating_add(beyond));
             }
+            Step::Limit(torrents, peers, peers_per_torrent) => {
+                may_refuse = true;
+                let totals = swarms.totals();
+                let (torrents, peers) = (totals.torrents.saturating_add(torrents), totals.peers.saturating_add(peers));
+                limits = Limits { torrents, peers, peers_per_torrent };
+                swarms.set_limits(limits);
+            }
+            Step::FindCandidates => swarms.find_candidates(),
         }
+        assert!(swarms.totals().torrents <= limits.torrents && swarms.totals().peers <= limits.peers);
         model.compare(&swarms, 1 + turn * 7 % 100);
     }
     empty(swarms, now);

@@ -279,19 +279,6 @@ fn peers_of_midsized_swarms_leave_in_bounded_steps<F: Tested>() {
     assert_eq!(swarms.totals().peers, 0);
 }
 
-macro_rules! for_all_families {
-    ($($rule:ident)*) => { $(
-        mod $rule {
-            #[test]
-            fn ipv4() { super::$rule::<crate::swarm::V4>(); }
-            #[test]
-            fn ipv6() { super::$rule::<crate::swarm::V6>(); }
-            #[test]
-            fn both() { super::$rule::<crate::swarm::Dual>(); }
-        }
-    )* };
-}
-
 for_all_families! {
     peers_leave_after_45_minutes
     many_are_scraped_as_one_by_one
