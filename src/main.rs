@@ -56,6 +56,8 @@ fn run() -> Result<Signal, Exit> {
         stats_path: start.stats_path.clone(),
         metrics_path: start.metrics_path.clone(),
         version: version(),
+        refusing: start.refusing,
+        min_port: start.min_port,
     };
     // with secrets of its own, for which some systems have a file only
     let mut tracker = Tracker::<Served>::new(settings, seed);

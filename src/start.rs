@@ -22,6 +22,7 @@ use crate::sys::file::open_regular;
 use crate::sys::handed::Handed;
 use crate::sys::privileges;
 use crate::sys::socket::{bind_udp, has_ipv6, listen_tcp};
+use crate::tracker::refusals::Refusing;
 use crate::tracker::{Now, Tracker};
 use ipnet::IpNet;
 use std::ffi::{OsStr, OsString};
@@ -72,6 +73,10 @@ pub struct Start {
     pub max_memory: Option<u64>,
     /// The torrents and peers that there may be.
     pub limits: Limits,
+    /// How announces are refused whose torrent the access list forbids.
+    pub refusing: Refusing,
+    /// The lowest port of peers that are stored.
+    pub min_port: u16,
     /// The networks that are allowed more than others.
     pub blessings: Vec<(IpNet, Permissions)>,
     /// Sockets that the service manager has bound, as far as they are not among the [`sockets`](Self::sockets) yet.
@@ -183,6 +188,8 @@ impl Start {
             pipes: Vec::new(),
             max_memory: None,
             limits: Limits::NONE,
+            refusing: Refusing::default(),
+            min_port: 0,
             blessings: Vec::new(),
             handed,
             address: switches.any_address(),
@@ -250,6 +257,10 @@ impl Start {
             Directive::MaxTorrents(most) => self.limits.torrents = most.into(),
             Directive::MaxPeers(most) => self.limits.peers = most.into(),
             Directive::MaxPeersPerTorrent(most) => self.limits.peers_per_torrent = most.into(),
+            Directive::UdpRejectInterval(seconds) => self.refusing.udp_interval = Some(seconds),
+            Directive::HttpRejectInterval(seconds) => self.refusing.http_interval = Some(seconds),
+            Directive::RejectBudget(most) => self.refusing.budget = Some(most),
+            Directive::MinPort(port) => self.min_port = port.try_into().unwrap_or(u16::MAX),
             Directive::RedirectUrl(url) => self.redirect_url = Some(url),
             Directive::LiveSyncListen(address) => self.join_cluster(address)?,
             Directive::AccessListFile(file) => self.access_list = Some(file),

@@ -28,7 +28,7 @@ fn step(bytes: &mut Bytes<'_>) -> Option<Step> {
     let kind = bytes.byte()?;
     let mut number = |below: u32| Some((u32::from(bytes.byte()?) << 8 | u32::from(bytes.byte()?)) % below);
     let what = PeerState { seeding: kind & 0x40 != 0, completed: kind & 0x80 != 0 };
-    Some(match kind % 13 {
+    Some(match kind % 15 {
         0 => Step::Announce(number(6)?.into(), number(8)?, what),
         1 => Step::Announce(number(6)?.into(), number(900)?, what),
         2 => Step::Burst(number(6)?.into(), number(900)?, number(500)?, what),
@@ -42,6 +42,8 @@ fn step(bytes: &mut Bytes<'_>) -> Option<Step> {
         10 => Step::ExpireAll,
         11 if kind & 0x40 != 0 => Step::Back(number(100)?),
         11 => Step::Pass(number(1500)?),
-        _ => Step::Refuse(number(60_000)? as usize),
+        12 => Step::Refuse(number(60_000)? as usize),
+        13 => Step::Limit(number(400)?.into(), number(400)?.into(), 1 + u64::from(number(400)?)),
+        _ => Step::FindCandidates,
     })
 }

@@ -15,6 +15,7 @@ pub fn tracker<F: Families>() -> Tracker<F> {
         stats_path: b"stats".to_vec(),
         metrics_path: b"metrics".to_vec(),
         version: "version\n".into(),
+        ..Settings::default()
     };
     let mut tracker = Tracker::new(settings, [1, 2]);
     let everybody = ["0.0.0.0/0", "::/0"].map(|network| network.parse().expect("a network"));
@@ -85,6 +86,7 @@ pub fn ask<F: Families>(tracker: &mut Tracker<F>, now: Now, from: u8, request: &
             while !page.slice(tracker, &mut body) {}
             return body;
         }
+        Answer::Silence => panic!("there is no budget of refusals"),
     }
     let head = out.windows(4).position(|end| end == b"\r\n\r\n").expect("a head");
     body = out.split_off(head + 4);

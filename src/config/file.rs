@@ -179,6 +179,10 @@ mod tests {
             ("listen.udp.workers 0", Some(Directive::UdpWorkers(0))),
             ("listen.udp.workers x", None),
             ("listen.udp.workers -1", None),
+            ("access.udp_reject_interval 86400", Some(Directive::UdpRejectInterval(86400))),
+            ("access.http_reject_interval  3600", Some(Directive::HttpRejectInterval(3600))),
+            ("access.reject_budget 0", Some(Directive::RejectBudget(0))),
+            ("access.min_port 1024", Some(Directive::MinPort(1024))),
             ("access.whitelist l", Some(Directive::AccessListFile("l".into()))),
             ("access.fifo_add\trun/add me ", Some(Directive::AddPipe("run/add me".into()))),
             ("access.fifo_delete  d", Some(Directive::DeletePipe("d".into()))),
@@ -207,7 +211,7 @@ mod tests {
 
     #[test]
     fn keys_of_switches_that_are_off() {
-        let lines = "access.whitelist x\naccess.blacklist x\naccess.stats 1.2.3.4\naccess.proxy 1.2.3.4\n\
+        let lines = "access.reject_budget 1\naccess.udp_reject_interval 1\naccess.http_reject_interval 1\naccess.whitelist x\naccess.blacklist x\naccess.stats 1.2.3.4\naccess.proxy 1.2.3.4\n\
                      livesync.cluster.node_ip 1.2.3.4\nlivesync.cluster.listen 1.2.3.4\n";
         let wanted: String = lines.lines().map(|line| format!("Unhandled line in config file: {line}\n")).collect();
         assert_eq!(messages(lines.as_bytes(), Switches::default()), wanted);
@@ -242,7 +246,10 @@ mod tests {
 
     #[test]
     fn bad_values() {
-        let table: [(&[u8], &[u8]); 17] = [
+        let table: [(&[u8], &[u8]); 20] = [
+            (b"access.udp_reject_interval 0", b"access.udp_reject_interval 0"),
+            (b"access.reject_budget 5/s", b"access.reject_budget 5/s"),
+            (b"access.min_port 65536", b"access.min_port 65536"),
             (b"tracker.max_memory 2T", b"tracker.max_memory 2T"),
             (b"tracker.max_torrents 0", b"tracker.max_torrents 0"),
             (b"tracker.max_peers 10M", b"tracker.max_peers 10M"),

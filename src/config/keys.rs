@@ -4,6 +4,7 @@ use super::{AccessList, Directive, LIVE_SYNC_PORT, Permissions, Switches, TRACKE
 use crate::address::{is_space, read_ip, read_size, scan_endpoint, scan_network, scan_number};
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::os::unix::ffi::OsStringExt;
 
 /// A value that its key does not accept.
@@ -64,9 +65,9 @@ const KEYS: &[Key] = &[
     key("tracker.rootdir", always, |value| value.file(Directive::RootDirectory)),
     key("tracker.user", always, |value| value.word(Directive::User(OsString::from_vec(value.text().to_vec())))),
     key("tracker.max_memory", always, |value| value.size(Directive::MaxMemory)),
-    key("tracker.max_torrents", always, |value| value.limit(Directive::MaxTorrents)),
-    key("tracker.max_peers", always, |value| value.limit(Directive::MaxPeers)),
-    key("tracker.max_peers_per_torrent", always, |value| value.limit(Directive::MaxPeersPerTorrent)),
+    key("tracker.max_torrents", always, |value| value.limit(ONE_OR_MORE, Directive::MaxTorrents)),
+    key("tracker.max_peers", always, |value| value.limit(ONE_OR_MORE, Directive::MaxPeers)),
+    key("tracker.max_peers_per_torrent", always, |value| value.limit(ONE_OR_MORE, Directive::MaxPeersPerTorrent)),
     key("tracker.redirect_url", always, |value| value.word(Directive::RedirectUrl(value.text().to_vec()))),
     key("tracker.max_connections", always, |value| value.number(Directive::MaxConnections)),
     key("tracker.coalesce_rate", always, |value| value.number(Directive::CoalesceRate)),
@@ -86,6 +87,22 @@ const KEYS: &[Key] = &[
     ),
     key("access.fifo_add", |build| build.dynamic_accesslist, |value| value.file(Directive::AddPipe)),
     key("access.fifo_delete", |build| build.dynamic_accesslist, |value| value.file(Directive::DeletePipe)),
+    key(
+        "access.udp_reject_interval",
+        |build| build.accesslist.is_some(),
+        |value| value.limit(ONE_OR_MORE, Directive::UdpRejectInterval),
+    ),
+    key(
+        "access.http_reject_interval",
+        |build| build.accesslist.is_some(),
+        |value| value.limit(ONE_OR_MORE, Directive::HttpRejectInterval),
+    ),
+    key(
+        "access.reject_budget",
+        |build| build.accesslist.is_some(),
+        |value| value.limit(0..=u32::MAX, Directive::RejectBudget),
+    ),
+    key("access.min_port", always, |value| value.limit(0..=u32::from(u16::MAX), Directive::MinPort)),
     key("access.stats", |build| build.restrict_stats, |value| value.bless(Permissions::STATS)),
     key("access.stats_path", always, |value| value.path(Directive::StatsPath)),
     key("access.metrics_path", |build| build.metrics, |value| value.path(Directive::MetricsPath)),
@@ -97,6 +114,9 @@ const KEYS: &[Key] = &[
         |value| value.endpoint(LIVE_SYNC_PORT, Directive::LiveSyncListen),
     ),
 ];
+
+/// Values of limits that make no sense as 0.
+const ONE_OR_MORE: RangeInclusive<u32> = 1..=u32::MAX;
 
 const fn key(name: &'static str, is_known: fn(&Switches) -> bool, read: fn(Value<'_>) -> Parsed) -> Key {
     Key { name, is_known, read }
@@ -166,10 +186,10 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// A number above 0 and nothing else: a wrong limit would do harm.
-    fn limit(self, directive: fn(u32) -> Directive) -> Parsed {
+    /// A number in a range, and nothing else: a wrong limit would do harm.
+    fn limit(self, range: RangeInclusive<u32>, directive: fn(u32) -> Directive) -> Parsed {
         let number = scan_number(self.text(), u32::MAX).filter(|(_, length)| *length == self.text().len());
-        let (number, _) = number.filter(|(number, _)| *number > 0).ok_or(BadValue)?;
+        let (number, _) = number.filter(|(number, _)| range.contains(number)).ok_or(BadValue)?;
         Ok(Reading { directive: Some(directive(number)), doubt: None })
     }
 

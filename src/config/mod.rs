@@ -154,6 +154,14 @@ pub enum Directive {
     MaxPeers(u32),
     /// Peers of a torrent that there may be.
     MaxPeersPerTorrent(u32),
+    /// Seconds until a client should announce again whose torrent the access list forbids, over UDP,
+    UdpRejectInterval(u32),
+    /// and over HTTP.
+    HttpRejectInterval(u32),
+    /// Such announces that are answered in a second.
+    RejectBudget(u32),
+    /// The lowest port of peers that are stored, 16 bits.
+    MinPort(u32),
     /// The address and port of the live sync.
     LiveSyncListen(SocketAddr),
     /// Read this config file now.

@@ -73,6 +73,10 @@ pub struct Counters {
     requests: [u64; REQUESTS],
     /// Requests with a wrong connection id.
     pub udp_mismatches: u64,
+    /// Announces whose torrent the access list forbids that were not answered because refusals were too many.
+    pub silenced: u64,
+    /// Announces, and records of live sync, whose port was too low for the peer to be stored.
+    pub low_ports: u64,
     /// Downloads completed.
     pub completed: u64,
     /// Records received by live sync.
@@ -91,6 +95,8 @@ impl Default for Counters {
         Counters {
             requests: [0; REQUESTS],
             udp_mismatches: 0,
+            silenced: 0,
+            low_ports: 0,
             completed: 0,
             sync_records: 0,
             renewed: [0; PEER_TIMEOUT_MINUTES as usize],

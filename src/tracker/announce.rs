@@ -19,6 +19,8 @@ use std::net::IpAddr;
 pub(super) enum Outcome {
     /// The access list forbids the torrent.
     Forbidden,
+    /// It does, and refusals are too many to be sent.
+    Silenced,
     /// The peer has left, whether it was known or not. The counts are without it; all 0 if the torrent is not known.
     Stopped(Counts),
     /// The peer is in the swarm and counted, or it is answered as if it were because memory is short.
@@ -43,7 +45,7 @@ impl<F: Families> Tracker<F> {
         room: &mut [u8],
     ) -> Outcome {
         let Announce { info_hash, .. } = said;
-        let Some(peer) = F::peer(address, said.port) else {
+        let Some(peer) = self.storable(address, said.port) else {
             return self.answer_stranger(now, origin, address, said, room);
         };
         self.count_announce(origin, address);
@@ -55,8 +57,7 @@ impl<F: Families> Tracker<F> {
             return Outcome::Stopped(counts);
         }
         if !self.access_list.allows(info_hash) {
-            self.counters.not_listed(origin);
-            return Outcome::Forbidden;
+            return self.refuse_torrent(now, origin);
         }
         let what = swarm::PeerState { seeding: said.seeding, completed: said.completed };
         let (change, torrent) = self.swarms.announce(now.minute(), info_hash, &peer, what);
@@ -71,6 +72,26 @@ impl<F: Families> Tracker<F> {
         }
         let wanted = wanted::<F>(origin, address, said.numwant);
         Outcome::Joined { counts, peers: torrent.choose(wanted, &mut self.random, room) }
+    }
+
+    /// The peer with this address and port, most significant byte first. None if swarms have no place for it.
+    fn storable(&mut self, address: IpAddr, port: [u8; 2]) -> Option<F::Peer> {
+        if u16::from_be_bytes(port) < self.settings.min_port {
+            self.counters.low_ports += 1;
+            return None;
+        }
+        F::peer(address, port)
+    }
+
+    /// Refuses an announce whose torrent the access list forbids.
+    fn refuse_torrent(&mut self, now: Now, origin: Origin) -> Outcome {
+        self.counters.not_listed(origin);
+        // nothing is sent to a cluster
+        if origin == Origin::Cluster || self.refusals.allows(self.settings.refusing.budget, now.up) {
+            return Outcome::Forbidden;
+        }
+        self.counters.silenced += 1;
+        Outcome::Silenced
     }
 
     /// Answers an announce of a peer that swarms have no place for.
@@ -88,8 +109,7 @@ impl<F: Families> Tracker<F> {
             return Outcome::Stopped(counts);
         }
         if !self.access_list.allows(&said.info_hash) {
-            self.counters.not_listed(origin);
-            return Outcome::Forbidden;
+            return self.refuse_torrent(now, origin);
         }
         let torrent = self.swarms.look(now.minute(), &said.info_hash);
         let wanted = Wanted { peers: said.numwant, family: None };

@@ -24,6 +24,8 @@ pub enum Answer<F: Families> {
     InSlices(Box<Page<F>>),
     /// The reply needs figures that the server has: [`Tracker::show`] writes it.
     Figures(Form),
+    /// There is no reply: refusals are too many to be sent.
+    Silence,
 }
 
 /// What a request that is not refused is answered with.
@@ -36,6 +38,8 @@ pub(super) enum Content<F: Families> {
     Figures(Form),
     /// A redirection, for the empty path.
     Redirect,
+    /// Nothing at all.
+    Silence,
 }
 
 pub(super) type Answered<F> = Result<Content<F>, Refusal>;
@@ -59,6 +63,7 @@ impl<F: Families> Tracker<F> {
             Ok(Content::Figures(form)) => return Answer::Figures(form),
             Ok(Content::Slices(page)) => return Answer::InSlices(Box::new(page)),
             Ok(Content::Redirect) => self.redirect(out),
+            Ok(Content::Silence) => return Answer::Silence,
             Err(refusal) => self.refuse(refusal, out),
         }
         Answer::Whole(Version::Http10)
@@ -163,14 +168,15 @@ impl<F: Families> Tracker<F> {
         let interval = self.interval();
         let body = &mut self.body;
         match outcome {
-            Outcome::Forbidden => body.extend_from_slice(bencode::NOT_AUTHORIZED),
+            Outcome::Forbidden => bencode::not_authorized(body, self.settings.refusing.http_minutes()),
+            Outcome::Silenced => {}
             Outcome::Stopped(counts) => bencode::stopped(body, counts, interval, F::family(address)),
             Outcome::Joined { counts, peers } => {
                 bencode::announced(body, counts, interval, lists::<F>(&room, peers));
             }
         }
         self.peers = room;
-        Ok(Content::Body(Version::Http11))
+        Ok(if outcome == Outcome::Silenced { Content::Silence } else { Content::Body(Version::Http11) })
     }
 }
 

@@ -12,6 +12,7 @@ pub mod http;
 mod modest;
 pub mod observers;
 pub mod pages;
+pub mod refusals;
 mod request_log;
 mod scrape;
 pub mod state_file;
@@ -32,6 +33,7 @@ use connection_id::ConnectionIds;
 use ipnet::IpNet;
 use modest::Modest;
 use observers::Observers;
+use refusals::{Budget, Refusing};
 use request_log::RequestLog;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -47,6 +49,10 @@ pub struct Settings {
     pub metrics_path: Vec<u8>,
     /// Name, version and switches, a line each.
     pub version: String,
+    /// How announces are refused whose torrent the access list forbids.
+    pub refusing: Refusing,
+    /// Peers with lower ports are answered, but not stored.
+    pub min_port: u16,
 }
 
 /// A tracker with peers of these families.
@@ -68,6 +74,7 @@ pub struct Tracker<F: Families> {
     access_list: List,
     /// Bytes in which a page counts networks.
     networks_memory: usize,
+    refusals: Budget,
     /// When the current walk over all torrents began, or the next one begins, in time since the start.
     walk_start: Duration,
     /// When the next step of the walk is due, in time since the start.
@@ -97,6 +104,7 @@ impl<F: Families> Tracker<F> {
             connection_ids: ConnectionIds::default(),
             access_list: List::default(),
             networks_memory: NETWORKS_MEMORY,
+            refusals: Budget::default(),
             walk_start: WALK_INTERVAL,
             walk_step: WALK_INTERVAL,
             body: Vec::new(),

@@ -180,6 +180,7 @@ proptest! {
             match tracker.handle_http(at(second as u64), [1, 2, 3, 4].into(), &mut request.clone(), &mut out) {
                 Answer::InSlices(mut page) => while !page.slice(&mut tracker, &mut out) {},
                 Answer::Figures(_) => prop_assert!(METRICS),
+                Answer::Silence => prop_assert!(false, "there is no budget"),
                 Answer::Whole(_) => prop_assert!(out.starts_with(b"HTTP/1.") && out.windows(4).any(|end| end == b"\r\n\r\n")),
             }
         }

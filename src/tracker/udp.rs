@@ -49,7 +49,11 @@ impl<F: Families> Tracker<F> {
             return self.counters.detail(|detail| detail.malformed += 1);
         };
         match self.announce(now, Origin::Udp, from, &said, reply.room_for_peers()) {
-            Outcome::Forbidden => reply.action(Action::Announce, prefix.transaction),
+            Outcome::Forbidden => match self.settings.refusing.udp_interval {
+                Some(seconds) => reply.refused(prefix.transaction, seconds),
+                None => reply.action(Action::Announce, prefix.transaction),
+            },
+            Outcome::Silenced => {}
             Outcome::Stopped(counts) => reply.announced(prefix.transaction, self.interval(), counts, 0),
             Outcome::Joined { counts, peers } => {
                 reply.announced(prefix.transaction, self.interval(), counts, peers.bytes());

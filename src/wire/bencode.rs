@@ -12,6 +12,18 @@ pub const NO_INFO_HASH: &[u8] =
 pub const NOT_AUTHORIZED: &[u8] =
     b"d14:failure reason63:Requested download is not authorized for use with this tracker.e";
 
+/// Writes the failure for a torrent that the access list forbids, with the minutes after which the client may retry (BEP 31), if any.
+pub fn not_authorized(out: &mut Vec<u8>, retry_in: Option<u32>) {
+    match (retry_in, NOT_AUTHORIZED.strip_suffix(b"e")) {
+        (Some(minutes), Some(failure)) => {
+            out.extend_from_slice(failure);
+            // writing to memory does not fail
+            let _ = write!(out, "8:retry ini{minutes}ee");
+        }
+        _ => out.extend_from_slice(NOT_AUTHORIZED),
+    }
+}
+
 /// The peers of a reply. A family that is `None` has no key in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PeerLists<'a> {
@@ -111,6 +123,17 @@ mod tests {
             text(|out| scraped(out, b"abcdefghijklmnopqrst", COUNTS)),
             "20:abcdefghijklmnopqrstd8:completei1e10:downloadedi3e10:incompletei2ee"
         );
+    }
+
+    #[test]
+    fn a_failure_may_name_the_minutes_until_a_retry() {
+        let text = |retry_in| {
+            let mut out = Vec::new();
+            not_authorized(&mut out, retry_in);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(text(None).as_bytes(), NOT_AUTHORIZED);
+        assert!(text(Some(30)).ends_with("with this tracker.8:retry ini30ee"));
     }
 
     #[test]

@@ -164,6 +164,14 @@ impl<'a> Reply<'a> {
         self.length = self.buffer.len().min(self.length + peers);
     }
 
+    /// Writes the reply to an announce whose torrent the access list forbids: an interval, and no peers.
+    pub fn refused(&mut self, transaction: [u8; 4], seconds: u32) {
+        self.action(Action::Announce, transaction);
+        self.put_u32(seconds);
+        self.put_u32(0);
+        self.put_u32(0);
+    }
+
     /// Writes one torrent of a scrape's reply.
     pub fn scraped(&mut self, counts: Counts) {
         self.put_u32(counts.seeders);
@@ -176,6 +184,15 @@ impl<'a> Reply<'a> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_refusal_is_an_answer_without_peers() {
+        let mut buffer = [9; 100];
+        let mut reply = Reply::new(&mut buffer);
+        reply.refused(*b"mine", 3600);
+        assert_eq!(reply.length(), 20);
+        assert_eq!(buffer[..20], *b"\0\0\0\x01mine\0\0\x0e\x10\0\0\0\0\0\0\0\0");
+    }
 
     fn packet(action: u32, length: usize) -> Vec<u8> {
         let mut packet = vec![0; length.max(PREFIX)];

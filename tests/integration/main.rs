@@ -22,6 +22,7 @@ mod memory;
 mod metrics;
 mod operators;
 mod process;
+mod refusals;
 mod service_manager;
 mod signals;
 mod syslog;

@@ -101,6 +101,9 @@ impl<F: Families> Http<F> {
                     let gauges = context.monitor.gauges(self.connections.figures(), self.answers.figures());
                     context.tracker.show(context.now, form, &gauges, &mut self.reply)
                 }
+                // what was answered before must arrive
+                Answer::Silence if connection.pipelined || connection.answered => return linger(connection),
+                Answer::Silence => return Next::Close,
             };
             let stays = then != Then::Close && version == Version::Http11;
             match self.send_reply(connection, !stays && !more_may_come) {
