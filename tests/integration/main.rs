@@ -25,6 +25,7 @@ mod process;
 mod refusals;
 mod service_manager;
 mod signals;
+mod soak;
 mod syslog;
 mod terminal;
 mod time;

@@ -2,6 +2,7 @@
 
 mod driver;
 mod echo;
+mod floods;
 mod growth;
 mod histogram;
 mod http;
@@ -33,6 +34,8 @@ directory, whose README.md gets the table too).
   --quick      less than two minutes: fewer rounds, smaller swarms
   --only ROW   rows whose key begins so (udp, open, http, scrape, connect, mix, flight, dual, workers); `none` for no rows
   --servers    only these, as the table calls them, with a semicolon between: 'floor;ours;original, 1 worker'
+  --floods     floods, and nothing else: honest clients beside clients that do what they should not; writes floods.md. --only WORDS:
+               the rows with these words
   --growth     also growth, memory, longest waits and turns (full runs without --only always do)
   --expiry     also the turns while all torrents expire, in a build with a movable clock (some four minutes)
   --rounds N, --millis N   other rounds and times than --quick or the full run have
@@ -50,6 +53,7 @@ struct Options {
     only: Option<String>,
     growth: bool,
     expiry: bool,
+    floods: bool,
     build: bool,
     out: PathBuf,
     servers: Vec<String>,
@@ -65,6 +69,7 @@ fn options(words: &[String]) -> Result<Options> {
         only: None,
         growth: false,
         expiry: false,
+        floods: false,
         build: true,
         out: benches,
         servers: Vec::new(),
@@ -77,6 +82,7 @@ fn options(words: &[String]) -> Result<Options> {
             "--quick" => {}
             "--growth" => options.growth = true,
             "--expiry" => options.expiry = true,
+            "--floods" => options.floods = true,
             "--no-build" => options.build = false,
             "--only" => options.only = Some(value()?),
             "--servers" => options.servers = value()?.split(';').map(String::from).collect(),
@@ -95,7 +101,7 @@ fn options(words: &[String]) -> Result<Options> {
             _ => return Err(USAGE.into()),
         }
     }
-    options.growth |= options.only.is_none() && !quick;
+    options.growth |= options.only.is_none() && !quick && !options.floods;
     Ok(options)
 }
 
@@ -132,10 +138,17 @@ fn places(options: &Options) -> Result<Places> {
     let timed = "--cfg opentracker_turns";
     let turns = if options.growth { turns.or_else(|| form("bench-turns", &[], timed)) } else { None };
     let clock = if options.expiry { clock.or_else(|| form("bench-clock", &movable, timed)) } else { None };
+    const LISTED: &[&str] =
+        &["--no-default-features", "--features", "fullscrape compression-gzip accesslist-white restrict-stats syslogs"];
+    let listed = if options.floods { form("bench-listed", LISTED, "") } else { None };
+    let unless_floods = |program: Option<PathBuf>, make: &dyn Fn() -> Option<PathBuf>| {
+        if options.floods { None } else { program.or_else(make) }
+    };
     Ok(Places {
         other,
-        ours: ours.or_else(|| form("", &[], "")),
-        keepalive: keepalive.or_else(|| form("bench-keepalive", &["--features", "keepalive"], "")),
+        listed,
+        ours: unless_floods(ours, &|| form("", &[], "")),
+        keepalive: unless_floods(keepalive, &|| form("bench-keepalive", &["--features", "keepalive"], "")),
         turns,
         clock,
         dual: dual.or_else(|| form("bench-dual", &["--features", "dual-stack"], "")),
@@ -155,8 +168,13 @@ fn bench(options: &Options) -> Result<()> {
     sys::raise_descriptors();
     let loads: Vec<usize> = places.all_cores.iter().copied().filter(|core| *core != 0).collect();
     sys::stay_on(if loads.is_empty() { &places.all_cores } else { &loads });
+    if options.floods {
+        places.write_whitelist(10_000, floods::MANY)?;
+        floods::run(&places, options.effort.quick, options.only.as_deref(), &options.out)?;
+        return Ok(fs::remove_dir_all(&places.scratch)?);
+    }
     let groups = plan::groups(options.effort);
-    places.write_whitelist(groups.iter().map(|group| group.swarms.torrents).max().unwrap_or(1))?;
+    places.write_whitelist(groups.iter().map(|group| group.swarms.torrents).max().unwrap_or(1), 0)?;
     let mut results = Vec::new();
     for group in &groups {
         results.extend(driver::run(&places, group, options.effort, options.only.as_deref())?);

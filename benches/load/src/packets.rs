@@ -15,9 +15,16 @@ pub fn source(index: u32) -> Ipv4Addr {
     Ipv4Addr::from(0x7f01_0000 + 1 + index)
 }
 
+/// Torrents with this number and above have one prefix of 8 bytes.
+pub const PREFIXED: u64 = 1 << 48;
+
 /// The info hash of a torrent; the same in every run, so that it can be on a whitelist.
 pub fn info_hash(torrent: u64) -> [u8; 20] {
     let mut hash = [0; 20];
+    if torrent >= PREFIXED {
+        hash[8..16].copy_from_slice(&mix(torrent).to_be_bytes());
+        return hash;
+    }
     hash[..8].copy_from_slice(&mix(torrent).to_be_bytes());
     hash[8..16].copy_from_slice(&mix(torrent ^ (1 << 40)).to_be_bytes());
     hash[16..].copy_from_slice(&(torrent as u32).to_be_bytes());

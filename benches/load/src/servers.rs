@@ -1,7 +1,7 @@
 //! The trackers that are compared: how each is started, found ready, filled.
 
 use crate::meter::Usage;
-use crate::packets::{Request, Swarms, info_hash};
+use crate::packets::{PREFIXED, Request, Swarms, info_hash};
 use crate::sys;
 use crate::udp::{Client, Outcome};
 use std::error::Error;
@@ -27,6 +27,8 @@ pub enum Which {
     Other,
     OursWorkers(u8),
     OursKeepalive,
+    /// The build with the switches of Debian's package of the original, and the same whitelist.
+    OursListed,
     /// The build that takes the times of its turns,
     OursTimed,
     /// and the same with a clock that a file moves.
@@ -53,6 +55,7 @@ impl Which {
             Which::OursDual => "ours, dual-stack".into(),
             Which::OursDualAny => "ours, dual-stack, at ::".into(),
             Which::OriginalDual => "original, 1.0, at ::".into(),
+            Which::OursListed => "ours, whitelist".into(),
             Which::OursTimed => "ours, which times its turns".into(),
             Which::OursExpiring => "ours, which times its turns and has a movable clock".into(),
             Which::Original => "original".into(),
@@ -68,6 +71,7 @@ pub struct Places {
     pub ours: Option<PathBuf>,
     pub other: Option<PathBuf>,
     pub keepalive: Option<PathBuf>,
+    pub listed: Option<PathBuf>,
     /// A build of ours that takes the times of its turns.
     pub turns: Option<PathBuf>,
     /// The same, with a clock that a file moves.
@@ -92,6 +96,7 @@ impl Places {
             Which::Ours | Which::OursWorkers(_) => self.ours.clone(),
             Which::Other => self.other.clone(),
             Which::OursKeepalive => self.keepalive.clone(),
+            Which::OursListed => self.listed.clone(),
             Which::OursTimed => self.turns.clone(),
             Which::OursExpiring => self.clock.clone(),
             Which::OursDual | Which::OursDualAny => self.dual.clone(),
@@ -114,10 +119,10 @@ impl Places {
         self.scratch.join("whitelist")
     }
 
-    /// Writes the info hashes of so many torrents as a whitelist.
-    pub fn write_whitelist(&self, torrents: u64) -> Result<()> {
+    /// Writes the info hashes of so many torrents as a whitelist, and of so many with one prefix.
+    pub fn write_whitelist(&self, torrents: u64, prefixed: u64) -> Result<()> {
         let mut out = BufWriter::new(fs::File::create(self.whitelist())?);
-        for torrent in 0..torrents {
+        for torrent in (0..torrents).chain(PREFIXED..PREFIXED + prefixed) {
             for byte in info_hash(torrent) {
                 write!(out, "{byte:02x}")?;
             }
@@ -149,7 +154,7 @@ impl Places {
             Which::OursWorkers(n) => command.arg("-f").arg(workers(n)?),
             Which::OursDualAny => command.args(&at[2..]),
             Which::OriginalDual => command.args(&at[2..]).arg("-w").arg(self.whitelist()),
-            Which::Original => command.args(at).arg("-w").arg(self.whitelist()),
+            Which::Original | Which::OursListed => command.args(at).arg("-w").arg(self.whitelist()),
             Which::OriginalWorkers(n) => command.arg("-f").arg(workers(n)?).arg("-w").arg(self.whitelist()),
             Which::Aquatic => command.arg("-c").arg(self.config(port, &aquatic_config(port))?),
         };

@@ -220,6 +220,16 @@ pub fn connect(source: Ipv4Addr, server: Ipv4Addr, port: u16) -> io::Result<TcpS
     Ok(stream)
 }
 
+/// Has a connection reset where it is closed.
+pub fn reset_at_close(stream: &TcpStream) {
+    let linger = libc::linger { l_onoff: 1, l_linger: 0 };
+    let length = size_of::<libc::linger>() as libc::socklen_t;
+    // SAFETY: the option's value lives through the call, and this is its size. Where it is refused the connection ends otherwise.
+    unsafe {
+        libc::setsockopt(stream.as_raw_fd(), libc::SOL_SOCKET, libc::SO_LINGER, (&raw const linger).cast(), length);
+    }
+}
+
 fn set_of(cores: &[usize]) -> libc::cpu_set_t {
     // SAFETY: an array of numbers: all zeros is the empty set; CPU_SET checks its index.
     unsafe {

@@ -32,6 +32,18 @@ pub struct Outcome {
     pub latency: Histogram,
 }
 
+impl Outcome {
+    /// Adds what came of the same load a moment later.
+    pub fn add(&mut self, more: &Outcome) {
+        self.sent += more.sent;
+        self.answered += more.answered;
+        self.refused += more.refused;
+        self.bytes += more.bytes;
+        self.time += more.time;
+        self.latency.merge(&more.latency);
+    }
+}
+
 /// A client of one tracker.
 pub struct Client {
     socket: UdpSocket,
@@ -136,6 +148,16 @@ impl Client {
         let from = request.source();
         let (id, numwant) = (self.connections[from as usize], self.numwant);
         self.out.push(self.server, self.port, Some(source(from)), |room| request.write(id, transaction, numwant, room));
+    }
+
+    /// Sends at most a batch of requests, and takes what answers there are. What becomes of them does not matter.
+    pub fn blast(&mut self, requests: impl IntoIterator<Item = Request>) {
+        for request in requests.into_iter().take(BATCH) {
+            self.queue(request, 1);
+        }
+        self.out.send(&self.socket);
+        self.out.clear();
+        while self.back.receive(&self.socket, false) > 0 {}
     }
 
     fn flush(&mut self, outcome: &mut Outcome) {

@@ -93,7 +93,7 @@ impl Batch {
     /// Of longer datagrams only the first `request_bytes` are kept.
     pub fn new(datagrams: usize, request_bytes: usize, reply_bytes: usize) -> Self {
         let (datagrams, request_bytes) = (datagrams.max(1), request_bytes.max(1));
-        // SAFETY: plain numbers in both arms of the union: all zeros is a value.
+        // SAFETY: plain numbers in all arms of the union: all zeros is a value.
         let name: Name = unsafe { mem::zeroed() };
         Batch {
             request_bytes,

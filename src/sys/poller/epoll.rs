@@ -5,9 +5,14 @@ use super::{Event, Interest};
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
+use std::mem::offset_of;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 use std::{fmt, io};
+
+// `wait_coarse` has the kernel write the one in place of the other
+static_assertions::assert_eq_size!(epoll::Event, libc::epoll_event);
+static_assertions::const_assert!(offset_of!(epoll::Event, data) == offset_of!(libc::epoll_event, u64));
 
 /// A set of descriptors that can be waited for together.
 pub struct Poller {
@@ -77,7 +82,7 @@ impl Poller {
         let timeout =
             timeout.map_or(-1, |timeout| i32::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX));
         let room = i32::try_from(self.found.capacity()).unwrap_or(i32::MAX);
-        // SAFETY: rustix's Event has the layout of the kernel's epoll_event; the kernel writes at most `room` of
+        // SAFETY: rustix's Event has the layout of the kernel's epoll_event (asserted above); the kernel writes at most `room` of
         // them into memory that the vector owns, and the length is set to what it wrote.
         unsafe {
             let count = libc::epoll_wait(self.epoll.as_raw_fd(), self.found.as_mut_ptr().cast(), room, timeout);

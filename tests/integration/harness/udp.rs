@@ -129,6 +129,11 @@ impl Client {
         id
     }
 
+    /// Forgets the connection id, which may have become too old.
+    pub fn forget_id(&mut self) {
+        self.id = None;
+    }
+
     /// Asks for a connection id.
     #[track_caller]
     pub fn connect(&self) -> u64 {
