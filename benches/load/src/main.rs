@@ -151,7 +151,7 @@ fn places(options: &Options) -> Result<Places> {
         keepalive: unless_floods(keepalive, &|| form("bench-keepalive", &["--features", "keepalive"], "")),
         turns,
         clock,
-        dual: dual.or_else(|| form("bench-dual", &["--features", "dual-stack"], "")),
+        dual: unless_floods(dual, &|| form("bench-dual", &["--features", "dual-stack"], "")),
         original_dual: original_dual.or_else(|| there(root.join("target/original-1.0/opentracker"))),
         original: original.or_else(|| there("/usr/bin/opentracker".into())),
         aquatic: aquatic.or_else(|| on_path("aquatic_udp")),
