@@ -5,11 +5,13 @@
 //!     OPENTRACKER_SOAK_SECONDS=3600 cargo test --test integration soak:: -- --nocapture
 
 use crate::harness::http::{Client as Http, get_request};
-use crate::harness::proc::{descriptors, memory};
+use crate::harness::proc::{descriptors, memory, status_numbers};
 use crate::harness::udp::{Announce, Announced, Client};
 use crate::harness::{self, SOON, Starter, Tracker, clock_or_skip, eventually, hash, percent, splitmix};
-use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
+use rustix::process::Signal;
 use std::collections::BTreeMap;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::thread::Scope;
 use std::time::{Duration, Instant};
@@ -55,25 +57,23 @@ impl Shared<'_> {
         self.answered.fetch_add(1, Relaxed);
     }
 
-    /// Lowers a limit of the tracker. Returns the one before.
-    fn limit(&self, resource: Resource, most: u64) -> Rlimit {
+    /// Lowers a limit of the tracker, by the name that it has in its list of limits and the option of `prlimit`. Returns the one before.
+    fn limit(&self, name: &str, option: &str, most: u64) -> String {
         self.shortages.fetch_add(1, Relaxed);
-        let path = format!("/proc/{}/limits", self.tracker.pid());
-        let name = if resource == Resource::As { "Max address space" } else { "Max open files" };
-        let limits = std::fs::read_to_string(path).expect("the tracker's limits");
+        let limits =
+            std::fs::read_to_string(format!("/proc/{}/limits", self.tracker.pid())).expect("the tracker's limits");
         let line = limits.lines().find_map(|line| line.strip_prefix(name)).expect("a limit");
-        // unlimited is no number, and None
-        let maximum = line.split_whitespace().nth(1).and_then(|word| word.parse().ok());
-        self.set(resource, Rlimit { current: Some(most), maximum })
+        self.set(option, &most.to_string());
+        line.split_whitespace().next().expect("what it is").to_owned()
     }
 
-    /// Lifts it again.
-    fn lift(&self, resource: Resource, before: Rlimit) {
-        self.set(resource, before);
-    }
-
-    fn set(&self, resource: Resource, limit: Rlimit) -> Rlimit {
-        prlimit(Pid::from_raw(self.tracker.pid() as i32), resource, limit).expect("a limit of the tracker")
+    /// Sets a limit. Only its own user may do that where root lacks the right to.
+    fn set(&self, option: &str, most: &str) {
+        let pid = self.tracker.pid();
+        let [user, group] = ["Uid", "Gid"].map(|kind| status_numbers(pid, kind)[0]);
+        let mut command = Command::new("prlimit");
+        command.args([format!("--pid={pid}"), format!("{option}={most}:")]).uid(user).gid(group);
+        assert!(command.status().expect("prlimit").success());
     }
 }
 
@@ -210,20 +210,22 @@ fn compare(shared: &Shared<'_>, client: &mut Client, model: &mut Model, state: &
 
 /// Descriptors run out, and come back. Whoever has no connection waits; UDP goes on.
 fn descriptors_run_out(shared: &Shared<'_>) {
-    let before = shared.limit(Resource::Nofile, descriptors(shared.tracker.pid()) as u64 + 20);
+    let most = descriptors(shared.tracker.pid()) as u64 + 20;
+    let before = shared.limit("Max open files", "--nofile", most);
     let idle: Vec<_> = (0..40).filter_map(|_| Http::connect(shared.tracker.tcp_address(), None).ok()).collect();
     shared.tracker.nudge();
     drop(idle);
-    shared.lift(Resource::Nofile, before);
+    shared.set("--nofile", &before);
     eventually("connections are accepted again", || shared.tracker.get("/stats").code() == 200);
     shared.shortages.fetch_add(1, Relaxed);
 }
 
 /// Memory runs out for a moment, and comes back: peers that are there are served all the while.
 fn memory_runs_out(shared: &Shared<'_>, client: &mut Client, model: &mut Model, state: &mut u64) {
-    let before = shared.limit(Resource::As, memory(shared.tracker.pid(), "VmSize") + (6 << 20));
+    let most = memory(shared.tracker.pid(), "VmSize") + (6 << 20);
+    let before = shared.limit("Max address space", "--as", most);
     (0..5).for_each(|_| compare(shared, client, model, state, true));
-    shared.lift(Resource::As, before);
+    shared.set("--as", &before);
     let probe = |n: u64| Announce::new(hash(CHECKED + OTHERS + n), 9);
     let mut tries = 0;
     eventually("new peers are stored again", || {
