@@ -36,7 +36,7 @@ fn ask<F: Families>(tracker: &mut Tracker<F>, now: Now, from: impl Into<IpAddr>,
         Answer::Figures(form) => {
             tracker.show(now, form, &Gauges::default(), &mut out);
         }
-        Answer::Whole(_) => {}
+        Answer::Whole(_) | Answer::Silence => {}
     }
     out
 }
