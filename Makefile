@@ -50,6 +50,8 @@ base-dir = $(or $(if $(filter /usr/local,$(PREFIX)),$(patsubst %/bin,%,$(patsubs
 data-dir = $(base-dir)/share
 lib-dir = $(base-dir)/lib
 
+doc-files = opentracker.conf.sample README.md OPERATING.md features.md CHANGELOG.md NOTICES
+
 # ---- the switches ----
 
 # All that there are and the usual ones, from the package's manifest, and pairs of the two spellings of each. What the compiler refuses by
@@ -178,7 +180,7 @@ uninstall:
 	rm -f "$(DESTDIR)$(BINDIR)/$(BINARY)" "$(DESTDIR)$(MANDIR)/man8/$(BINARY).8" "$(DESTDIR)$(MANDIR)/man5/$(BINARY).conf.5"
 	rm -f "$(DESTDIR)$(UNITDIR)/$(BINARY).service" "$(DESTDIR)$(UNITDIR)/$(BINARY)@.service"
 	rm -f "$(DESTDIR)$(SYSUSERSDIR)/opentracker.conf" "$(DESTDIR)$(TMPFILESDIR)/opentracker.conf"
-	cd "$(DESTDIR)$(DOCDIR)" && rm -f opentracker.conf.sample README.md features.md
+	cd "$(DESTDIR)$(DOCDIR)" && rm -f $(doc-files)
 	rmdir "$(DESTDIR)$(DOCDIR)"
 
 install-strip: install-option = -s
@@ -194,7 +196,7 @@ install: $$(install-needs)
 	$(INSTALL) $(install-option) -m 755 $(BINARY) "$(DESTDIR)$(BINDIR)/$(BINARY)"
 	$(INSTALL) -m 644 packaging/opentracker.8 "$(DESTDIR)$(MANDIR)/man8/$(BINARY).8"
 	$(INSTALL) -m 644 packaging/opentracker.conf.5 "$(DESTDIR)$(MANDIR)/man5/$(BINARY).conf.5"
-	$(INSTALL) -m 644 opentracker.conf.sample README.md features.md "$(DESTDIR)$(DOCDIR)/"
+	$(INSTALL) -m 644 $(doc-files) "$(DESTDIR)$(DOCDIR)/"
 	$(INSTALL) -d "$(DESTDIR)$(SYSUSERSDIR)" "$(DESTDIR)$(TMPFILESDIR)"
 	sh packaging/units packaging/opentracker.service "$(DESTDIR)$(UNITDIR)" "$(BINDIR)/$(BINARY)"
 	$(INSTALL) -m 644 packaging/opentracker.sysusers "$(DESTDIR)$(SYSUSERSDIR)/opentracker.conf"

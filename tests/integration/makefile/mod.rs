@@ -27,6 +27,10 @@ echo "$switches$triple$RUSTFLAGS" > "${CARGO_TARGET_DIR:-target}$triple/release/
 /// Stands for rustc: names a host.
 const RUSTC: &str = "#!/bin/sh\ncase $1 in -vV) echo host: x86_64-unknown-linux-gnu ;; *) echo /nonexistent ;; esac\n";
 
+/// What an installation documents itself with, in the order of `sort`.
+const DOCS: [&str; 6] =
+    ["CHANGELOG.md", "NOTICES", "OPERATING.md", "README.md", "features.md", "opentracker.conf.sample"];
+
 /// A copy of what the Makefile works with.
 struct Source(Scratch);
 
@@ -45,11 +49,7 @@ impl Source {
         let units = ["units", "opentracker.service", "opentracker.sysusers", "opentracker.tmpfiles"]
             .map(|name| format!("packaging/{name}"));
         let units = units.iter().map(String::as_str);
-        for file in ["Makefile", "Cargo.toml", "opentracker.conf.sample", "README.md", "features.md"]
-            .into_iter()
-            .chain(pages)
-            .chain(units)
-        {
+        for file in ["Makefile", "Cargo.toml"].into_iter().chain(DOCS).chain(pages).chain(units) {
             fs::copy(here.join(file), source.path(file)).expect("a copy");
         }
         for (tool, text) in [("cargo", CARGO), ("rustc", RUSTC)] {
@@ -196,8 +196,7 @@ fn programs_are_left_at_the_top_under_their_name() {
 #[test]
 fn installing_stays_in_its_directory() {
     let pages = ["share/man/man5/opentracker.conf.5", "share/man/man8/opentracker.8"];
-    let docs =
-        ["README.md", "features.md", "opentracker.conf.sample"].map(|name| format!("share/doc/opentracker/{name}"));
+    let docs = DOCS.map(|name| format!("share/doc/opentracker/{name}"));
     let system = [
         "lib/systemd/system/opentracker.service",
         "lib/systemd/system/opentracker@.service",
@@ -226,7 +225,7 @@ fn installing_stays_in_its_directory() {
     }
     let Some(source) = Source::new() else { return };
     source.build("make BINDIR=$pkgdir install");
-    assert_eq!(source.files("package").len(), 10, "nothing beside the directory named");
+    assert_eq!(source.files("package").len(), 13, "nothing beside the directory named");
     // a command that a recipe appends is carried out by the last rule
     source.build(
         "sed -i '$a\\\\tinstall -m 755 opentracker.debug $(BINDIR)' Makefile; make; make BINDIR=$pkgdir install",
