@@ -62,6 +62,12 @@ pub const ACCESS_LIST: Option<AccessList> = if cfg!(feature = "accesslist-white"
     None
 };
 
+/// The list is of the kind that the operator says, or there is none.
+pub const ACCESSLIST_ANY: bool = cfg!(feature = "accesslist-any");
+
+/// There can be a list.
+pub const HAS_ACCESS_LIST: bool = ACCESSLIST_ANY || ACCESS_LIST.is_some();
+
 /// The access list can be changed while the tracker runs.
 pub const DYNAMIC_ACCESSLIST: bool = cfg!(feature = "dynamic-accesslist");
 
@@ -85,7 +91,9 @@ pub const METRICS: bool = cfg!(feature = "metrics");
 
 /// What the command line and the config file may say in this build.
 pub const SWITCHES: Switches = Switches {
+    fullscrape: FULLSCRAPE,
     accesslist: ACCESS_LIST,
+    accesslist_any: ACCESSLIST_ANY,
     dynamic_accesslist: DYNAMIC_ACCESSLIST,
     sync_live: SYNC_LIVE,
     restrict_stats: RESTRICT_STATS,
@@ -106,6 +114,7 @@ pub const COMPILED_IN: &[(&str, bool)] = &[
     ("compression-gzip-always", COMPRESSION_GZIP_ALWAYS),
     ("accesslist-black", cfg!(feature = "accesslist-black")),
     ("accesslist-white", cfg!(feature = "accesslist-white")),
+    ("accesslist-any", ACCESSLIST_ANY),
     ("dynamic-accesslist", DYNAMIC_ACCESSLIST),
     ("sync-live", SYNC_LIVE),
     ("restrict-stats", RESTRICT_STATS),

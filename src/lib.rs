@@ -90,9 +90,14 @@ pub mod wire;
 compile_error!("the switch log-networks does not compile, as in the original: what it names was never written");
 #[cfg(all(feature = "accesslist-black", feature = "accesslist-white"))]
 compile_error!("the switches accesslist-black and accesslist-white exclude each other");
-#[cfg(all(feature = "dynamic-accesslist", not(any(feature = "accesslist-black", feature = "accesslist-white"))))]
+#[cfg(all(feature = "accesslist-any", any(feature = "accesslist-black", feature = "accesslist-white")))]
+compile_error!("the switch accesslist-any excludes accesslist-black and accesslist-white: it has both");
+#[cfg(all(
+    feature = "dynamic-accesslist",
+    not(any(feature = "accesslist-black", feature = "accesslist-white", feature = "accesslist-any"))
+))]
 compile_error!(
-    "the switch dynamic-accesslist needs accesslist-white or accesslist-black: without a list there is nothing to change"
+    "the switch dynamic-accesslist needs accesslist-white, accesslist-black or accesslist-any: without a list there is nothing to change"
 );
 #[cfg(any(feature = "compression-zstd", feature = "compression-zstd-always"))]
 compile_error!("there is no compression with zstd: use the switches compression-gzip and compression-gzip-always");

@@ -2,6 +2,7 @@
 //!
 //! "As the original" marks what clients and operators can observe of the C program; the other values are our choice.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// Seconds in the minute that ages are counted in.
@@ -12,8 +13,12 @@ pub const CONFIG_LINE_MAX: usize = 511;
 
 // ---- swarms -----------------------------------------------------------------------------------------------------
 
-/// Minutes after its last announce when a peer leaves its swarm (as the original).
+/// Minutes after its last announce when a peer leaves its swarm, by default (as the original). In other units of time where the
+/// operator chooses another: swarms count so many units up to it in any case.
 pub const PEER_TIMEOUT_MINUTES: u32 = 45;
+
+/// What the operator may choose for it, in minutes. It must be above the longest announce interval as well.
+pub const PEER_TIMEOUTS: RangeInclusive<u32> = 6..=720;
 
 /// Minutes after which a torrent that has only its download count left is forgotten (as the original: 24 hours).
 pub const TORRENT_TIMEOUT_MINUTES: u32 = 24 * 60;
@@ -89,17 +94,20 @@ pub const CEILING_SILENCE: Duration = Duration::from_secs(600);
 
 // ---- announces --------------------------------------------------------------------------------------------------
 
-/// The shortest announce interval, in seconds (as the original).
-pub const INTERVAL_MIN: u32 = 1620;
+/// The announce interval, in seconds, by default (as the original). Those of replies are up to a tenth shorter or longer.
+pub const INTERVAL: u32 = 1800;
 
-/// The number of different announce intervals: from [`INTERVAL_MIN`] to 1979 seconds (as the original).
-pub const INTERVAL_SPREAD: u32 = 360;
+/// What the operator may choose for it, in seconds.
+pub const INTERVALS: RangeInclusive<u32> = 300..=10_800;
 
-/// Peers in a reply to an HTTP announce without a numwant (as the original).
+/// Peers in a reply to an HTTP announce without a numwant, by default (as the original).
 pub const NUMWANT_DEFAULT: usize = 50;
 
-/// Most peers in a reply (as the original).
+/// Most peers in a reply, by default (as the original). Over UDP there are never more.
 pub const NUMWANT_MAX: usize = 200;
+
+/// What the operator may choose for either. The largest reply has 18 KB of IPv6 peers.
+pub const NUMWANTS: RangeInclusive<u32> = 1..=1000;
 
 /// Most info hashes that an HTTP scrape is answered for (as the original).
 pub const HTTP_SCRAPE_MAX: usize = 64;
@@ -260,6 +268,18 @@ pub const ACCESS_BLOCK_STEP: usize = 32;
 /// Bytes read from a pipe with changes in one turn: as many as a pipe holds, so that all that was written before a request is known to it.
 /// These are 1,600 changes, which take some 1.6 milliseconds among millions.
 pub const ACCESS_PIPE_READ: usize = 64 << 10;
+
+/// With fewer descriptors the start warns: each connection that waits takes one.
+pub const DESCRIPTORS_MIN: u64 = 4096;
+
+/// With a smaller table of connections in the kernel the start warns. A client is in it for up to two minutes: these are 500 a second.
+pub const CONNTRACK_MIN: u64 = 65_536;
+
+/// How long `--check-health` waits for a connection, and for each part of an answer.
+pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Bytes of an answer that it reads.
+pub const HEALTH_ANSWER_MAX: u64 = 4096;
 
 /// Time between two lines for the service manager with the tracker's figures.
 pub const STATUS_INTERVAL: Duration = Duration::from_secs(60);

@@ -1,10 +1,11 @@
 //! The steps of a start, top to bottom.
 
 use opentracker::access::Loader;
-use opentracker::features::{ACCESS_LIST, DYNAMIC_ACCESSLIST, METRICS, SYSLOGS, Served};
+use opentracker::features::{DYNAMIC_ACCESSLIST, HAS_ACCESS_LIST, METRICS, SYSLOGS, Served};
 use opentracker::limits::{MEMORY_RESERVE, UDP_RECEIVE_BUFFER};
 use opentracker::server::{Opened, Server};
-use opentracker::start::{Exit, MemoryShares, Start, last_line, print_error, restore, version};
+use opentracker::start::{Exit, MemoryShares, Start, last_line, print_error, restore};
+use opentracker::start::{health, self_check};
 use opentracker::sys::clock::Clock;
 use opentracker::sys::failure::Failure;
 use opentracker::sys::headroom::headroom;
@@ -15,7 +16,7 @@ use opentracker::sys::stderr;
 use opentracker::sys::syslog::SystemLog;
 use opentracker::sys::{handed, memory};
 use opentracker::sys::{randomness, resources};
-use opentracker::tracker::{Now, Settings, Tracker};
+use opentracker::tracker::{Now, Tracker};
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
@@ -35,39 +36,34 @@ fn main() -> ExitCode {
 
 /// Starts and serves until a signal ends it, which is returned.
 fn run() -> Result<Signal, Exit> {
+    let words: Vec<_> = std::env::args_os().collect();
+    if let Some(exit) = health::check(&words) {
+        return Err(exit);
+    }
     memory::tune();
     // the first descriptors and the environment, before anything else has some
     let (handed, useless) = handed::take_sockets(UDP_RECEIVE_BUFFER);
     useless.iter().for_each(|message| print_error(message.as_bytes()));
-    let manager = ServiceManager::from_environment().unwrap_or_else(|message| {
-        print_error(message.as_bytes());
-        None
-    });
+    let manager = service_manager();
     let signals = Signals::new()?;
     let clock = Clock::new().map_err(Failure::of("starting the clock"))?;
-    let mut start = Start::from_command_line(std::env::args_os(), handed)?;
-    resources::raise_descriptor_limit();
+    let mut start = Start::from_command_line(words, handed)?;
+    let descriptors = resources::raise_descriptor_limit();
+    let warnings = self_check::warnings(&start.sockets, descriptors);
+    warnings.iter().for_each(|warning| stderr::write_line(warning));
     let seed = seed()?;
     // its place may be out of reach from the root directory
     let log = SYSLOGS.then(SystemLog::open);
     let process = METRICS.then(Process::open).flatten();
-    let settings = Settings {
-        redirect_url: start.redirect_url.take(),
-        stats_path: start.stats_path.clone(),
-        metrics_path: start.metrics_path.clone(),
-        version: version(),
-        refusing: start.refusing,
-        min_port: start.min_port,
-    };
     // with secrets of its own, for which some systems have a file only
-    let mut tracker = Tracker::<Served>::new(settings, seed);
+    let mut tracker = Tracker::<Served>::new(start.settings.clone(), seed);
     tracker.bless(std::mem::take(&mut start.blessings));
     let headroom = headroom();
     start.drop_privileges()?;
     let summary = io::stderr().is_terminal().then(|| start.summary());
 
-    let mut loader = ACCESS_LIST
-        .map(|_| Loader::start(start.access_list.take()))
+    let mut loader = HAS_ACCESS_LIST
+        .then(|| Loader::start(std::mem::take(&mut start.access_list)))
         .transpose()
         .map_err(Failure::of("making a pipe"))?;
     if let Some(loader) = &mut loader {
@@ -94,6 +90,14 @@ fn run() -> Result<Signal, Exit> {
     let signal = serving.run()?;
     summary.iter().for_each(|_| stderr::write_line(&last_line(clock.now())));
     Ok(signal)
+}
+
+/// The service manager that wants to know how the tracker fares, if there is one.
+fn service_manager() -> Option<ServiceManager> {
+    ServiceManager::from_environment().unwrap_or_else(|message| {
+        print_error(message.as_bytes());
+        None
+    })
 }
 
 /// Random numbers from the system to draw others from.

@@ -3,29 +3,35 @@
 //! Sockets are bound as soon as they are named (as the original), so that a mistake after them has the same message and the same
 //! effects before it.
 
+mod answers;
+mod bind;
+mod check;
+pub mod health;
+pub mod self_check;
 mod shares;
 mod summary;
 
-use crate::access::{Change, Pipe};
-use crate::cluster;
+use crate::access::{Change, Pipe, Source};
 use crate::config::cli::Cli;
+use crate::config::file::{ConfigFile, Problem};
 use crate::config::{Directive, Permissions, Switches, TRACKER_PORT, Transport, file, help};
-use crate::features::{DUAL_STACK, SWITCHES, V6};
-use crate::limits::{BLESSINGS_MAX, COALESCE_RATE, CONNECTIONS_MAX, UDP_RECEIVE_BUFFER};
+use crate::features::{ACCESSLIST_ANY, DUAL_STACK, SWITCHES};
+use crate::limits::{BLESSINGS_MAX, COALESCE_RATE, CONNECTIONS_MAX};
 use crate::server::{Bounds, Sockets};
 use crate::swarm::{Families, Limits};
-use crate::sys::failure::Failure;
+use crate::sys::failure::{Failure, reason};
 use crate::sys::file::open_regular;
 use crate::sys::handed::Handed;
 use crate::sys::privileges;
-use crate::sys::socket::{bind_udp, has_ipv6, listen_tcp};
-use crate::tracker::refusals::Refusing;
-use crate::tracker::{Now, Tracker};
+use crate::sys::socket::has_ipv6;
+use crate::tracker::{Now, Settings, Tracker};
+use answers::Answers;
+use check::Plan;
 use ipnet::IpNet;
 pub use shares::MemoryShares;
 use std::ffi::{OsStr, OsString};
-use std::io::{self, BufReader, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{IpAddr, SocketAddr};
 pub use summary::last_line;
 
 /// Why the program exits before it serves: the message for stderr, and the exit code.
@@ -55,30 +61,23 @@ impl From<Failure> for Exit {
 pub struct Start {
     /// The sockets bound.
     pub sockets: Sockets,
-    /// The URL that `/` redirects to, if any.
-    pub redirect_url: Option<Vec<u8>>,
-    /// The path of the statistics, without its slash.
-    pub stats_path: Vec<u8>,
-    /// The path of the metrics, likewise.
-    pub metrics_path: Vec<u8>,
+    /// What is set about the answers.
+    pub settings: Settings,
     /// The state file of an earlier run.
     pub state_file: Option<OsString>,
-    /// The file of the access list, relative to the root directory.
-    pub access_list: Option<OsString>,
+    /// Where the access list comes from.
+    pub access_list: Source,
     /// The paths of the pipes that change it, relative to the root directory, too.
     pub pipes: Vec<(Change, OsString)>,
     /// Bytes that the state may hold, where the operator named a number.
     pub max_memory: Option<u64>,
     /// The torrents and peers that there may be.
     pub limits: Limits,
-    /// How announces are refused whose torrent the access list forbids.
-    pub refusing: Refusing,
-    /// The lowest port of peers that are stored.
-    pub min_port: u16,
     /// The networks that are allowed more than others.
     pub blessings: Vec<(IpNet, Permissions)>,
     /// Sockets that the service manager has bound, as far as they are not among the [`sockets`](Self::sockets) yet.
     handed: Vec<Handed>,
+    answers: Answers,
     address: IpAddr,
     /// Workers for the UDP sockets bound from here on.
     udp_workers: u32,
@@ -88,6 +87,8 @@ pub struct Start {
     user: OsString,
     /// The root directory and the identity can be changed.
     started_by_root: bool,
+    /// What would be bound, where the operator only asks for that.
+    plan: Option<Plan>,
 }
 
 /// The name, version, commit and switches of this program, a line each.
@@ -129,28 +130,11 @@ impl Start {
         let switches = Switches { v4_only: SWITCHES.v4_only || DUAL_STACK && !has_ipv6(), ..SWITCHES };
         let mut words = words.into_iter();
         let name = words.next().unwrap_or_else(|| "opentracker".into());
-        let connections = Bounds { waiting: CONNECTIONS_MAX, ..Bounds::default() };
-        let mut start = Start {
-            sockets: Sockets { connections, coalesce_rate: COALESCE_RATE, ..Sockets::default() },
-            redirect_url: None,
-            stats_path: b"stats".to_vec(),
-            metrics_path: b"metrics".to_vec(),
-            state_file: None,
-            access_list: None,
-            pipes: Vec::new(),
-            max_memory: None,
-            limits: Limits::NONE,
-            refusing: Refusing::default(),
-            min_port: 0,
-            blessings: Vec::new(),
-            handed,
-            address: switches.any_address(),
-            udp_workers: 0,
-            idle_workers: false,
-            root_directory: None,
-            user: "nobody".into(),
-            started_by_root: privileges::effective_user() == privileges::ROOT,
-        };
+        let words: Vec<_> = words.collect();
+        if check::is_asked(&words, switches) {
+            return Err(check::check(&name, words, switches));
+        }
+        let mut start = Start::new(switches, handed);
         for directive in Cli::new(words, switches) {
             let Ok(directive) = directive else {
                 return Err(Exit { code: 1, message: help::usage(&name, &SWITCHES) });
@@ -175,18 +159,69 @@ impl Start {
         Ok(start)
     }
 
+    /// Nothing said yet.
+    fn new(switches: Switches, handed: Vec<Handed>) -> Start {
+        let connections = Bounds { waiting: CONNECTIONS_MAX, ..Bounds::default() };
+        Start {
+            sockets: Sockets { connections, coalesce_rate: COALESCE_RATE, ..Sockets::default() },
+            settings: Settings { version: version(), ..Settings::default() },
+            state_file: None,
+            access_list: Source::default(),
+            pipes: Vec::new(),
+            max_memory: None,
+            limits: Limits::NONE,
+            blessings: Vec::new(),
+            handed,
+            answers: Answers::default(),
+            address: switches.any_address(),
+            udp_workers: 0,
+            idle_workers: false,
+            root_directory: None,
+            user: "nobody".into(),
+            started_by_root: privileges::effective_user() == privileges::ROOT,
+            plan: None,
+        }
+    }
+
     fn include(&mut self, name: &OsStr) -> Result<(), Exit> {
-        let Ok(config) = file::open(name, SWITCHES) else {
-            print_error(&file::cannot_open(name));
-            return Ok(());
+        let mut config = match file::open(name, SWITCHES) {
+            Ok(config) => config,
+            Err(error) => {
+                match &mut self.plan {
+                    Some(plan) => plan.problem(format!("{}: {}", name.to_string_lossy(), reason(&error))),
+                    None => print_error(&file::cannot_open(name)),
+                }
+                return Ok(());
+            }
         };
-        for directive in config {
+        let mut mode = None;
+        while let Some(directive) = config.next() {
             match directive {
-                Ok(directive) => self.apply(directive)?,
-                Err(problem) => print_error(&problem.message()),
+                Ok(Directive::ListMode(said)) => mode = Some(said),
+                Ok(directive) if self.answers.contradict(&directive) => {
+                    self.complain(name, &config, &Problem::Parse(config.line().to_vec()));
+                }
+                Ok(directive) => match (self.apply(directive), &mut self.plan) {
+                    (Err(exit), Some(plan)) => plan.problem(check::place(name, &config) + &check::text(&exit)),
+                    (outcome, _) => outcome?,
+                },
+                Err(problem) => self.complain(name, &config, &problem),
+            }
+        }
+        if ACCESSLIST_ANY {
+            if let Some(file) = config.into_regular_file() {
+                self.access_list.name_config(name, file, mode);
             }
         }
         Ok(())
+    }
+
+    /// Says what is to be said of a line.
+    fn complain<R: BufRead>(&mut self, name: &OsStr, config: &ConfigFile<R>, problem: &Problem) {
+        match &mut self.plan {
+            Some(plan) => plan.line(name, config, problem),
+            None => print_error(&problem.message()),
+        }
     }
 
     fn apply(&mut self, directive: Directive) -> Result<(), Exit> {
@@ -209,23 +244,34 @@ impl Start {
             Directive::MaxTorrents(most) => self.limits.torrents = most.into(),
             Directive::MaxPeers(most) => self.limits.peers = most.into(),
             Directive::MaxPeersPerTorrent(most) => self.limits.peers_per_torrent = most.into(),
-            Directive::UdpRejectInterval(seconds) => self.refusing.udp_interval = Some(seconds),
-            Directive::HttpRejectInterval(seconds) => self.refusing.http_interval = Some(seconds),
-            Directive::RejectBudget(most) => self.refusing.budget = Some(most),
-            Directive::MinPort(port) => self.min_port = port.try_into().unwrap_or(u16::MAX),
-            Directive::RedirectUrl(url) => self.redirect_url = Some(url),
+            Directive::UdpRejectInterval(seconds) => self.settings.refusing.udp_interval = Some(seconds),
+            Directive::HttpRejectInterval(seconds) => self.settings.refusing.http_interval = Some(seconds),
+            Directive::RejectBudget(most) => self.settings.refusing.budget = Some(most),
+            Directive::MinPort(port) => self.settings.min_port = port.try_into().unwrap_or(u16::MAX),
+            Directive::Interval(_)
+            | Directive::PeerTimeout(_)
+            | Directive::NumwantDefault(_)
+            | Directive::NumwantMax(_) => {
+                self.answers.set(&directive, &mut self.settings);
+            }
+            Directive::FullScrape(on) => self.settings.full_scrape = on,
+            Directive::RedirectUrl(url) => self.settings.redirect_url = Some(url),
             Directive::LiveSyncListen(address) => self.join_cluster(address)?,
-            Directive::AccessListFile(file) => self.access_list = Some(file),
+            Directive::AccessListFile(kind, file) => self.access_list.name_file(kind, file),
             Directive::AddPipe(path) => self.name_pipe(Change::Add, path),
             Directive::DeletePipe(path) => self.name_pipe(Change::Delete, path),
             Directive::StateFile(file) => self.state_file = Some(file),
-            Directive::StatsPath(path) => self.stats_path = path,
-            Directive::MetricsPath(path) => self.metrics_path = path,
+            Directive::StatsPath(path) => self.settings.stats_path = path,
+            Directive::MetricsPath(path) => self.settings.metrics_path = path,
             Directive::UdpWorkers(workers) => (self.udp_workers, self.idle_workers) = (workers, workers > 0),
             Directive::CoalesceRate(rate) => self.sockets.coalesce_rate = rate,
             Directive::MaxConnections(most) => self.sockets.connections.waiting = most as usize,
-            // handled by the caller; config files have none of these
-            Directive::Include(_) | Directive::Help | Directive::Version => {}
+            // handled by the caller
+            Directive::ListMode(_)
+            | Directive::Include(_)
+            | Directive::Help
+            | Directive::Version
+            | Directive::Check => {}
         }
         Ok(())
     }
@@ -234,59 +280,6 @@ impl Start {
     fn name_pipe(&mut self, change: Change, path: OsString) {
         self.pipes.retain(|(other, _)| *other != change);
         self.pipes.push((change, path));
-    }
-
-    fn bind(&mut self, transport: Transport, address: SocketAddr) -> Result<(), Exit> {
-        check_family(address)?;
-        if transport != Transport::Udp {
-            let handed = self.take_handed(true, address).map(|handed| handed.socket);
-            self.sockets.listeners.push(handed.map_or_else(|| listen_tcp(address), Ok)?);
-        }
-        if transport != Transport::Tcp {
-            let handed = self.take_handed(false, address).map(|handed| handed.socket);
-            let socket = handed.map_or_else(|| bind_udp(address, UDP_RECEIVE_BUFFER), Ok)?;
-            self.sockets.udp.push((socket, self.udp_workers));
-            self.idle_workers = false;
-        }
-        Ok(())
-    }
-
-    /// Takes a socket that the service manager has bound to this address, if there is one.
-    fn take_handed(&mut self, is_tcp: bool, address: SocketAddr) -> Option<Handed> {
-        let at = self.handed.iter().position(|handed| (handed.is_tcp, handed.address) == (is_tcp, address))?;
-        Some(self.handed.remove(at))
-    }
-
-    /// Serves the sockets that the service manager has bound to addresses that nothing names.
-    fn serve_handed(&mut self) -> Result<(), Exit> {
-        for Handed { socket, address, is_tcp } in std::mem::take(&mut self.handed) {
-            check_family(address)?;
-            if is_tcp {
-                self.sockets.listeners.push(socket);
-            } else {
-                self.sockets.udp.push((socket, self.udp_workers));
-                self.idle_workers = false;
-            }
-        }
-        Ok(())
-    }
-
-    fn join_cluster(&mut self, address: SocketAddr) -> Result<(), Exit> {
-        if self.sockets.cluster.is_some() {
-            return Err(Exit::fatal("Error: Livesync listen ip specified twice.\n"));
-        }
-        let address = match address {
-            // the default of a dual-stack build; the group is one of IPv4
-            SocketAddr::V6(any) if DUAL_STACK && any.ip().is_unspecified() => {
-                SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), any.port())
-            }
-            address => address,
-        };
-        let SocketAddr::V4(address) = address else {
-            return Err(Exit::fatal("v6 mcast support not yet available.\n"));
-        };
-        self.sockets.cluster = Some(cluster::Sockets::join(address)?);
-        Ok(())
     }
 
     /// Opens the pipes that change the access list. One that cannot be opened is off, and a message says so.
@@ -299,18 +292,11 @@ impl Start {
     ///
     /// # Errors
     /// One of the two fails.
-    pub fn drop_privileges(&self) -> Result<(), Exit> {
+    pub fn drop_privileges(&mut self) -> Result<(), Exit> {
+        let root = self.root_directory.as_deref().filter(|_| self.started_by_root);
+        root.iter().for_each(|root| self.access_list.enter(root));
         let outcome = privileges::drop_to(&self.user, self.root_directory.as_deref());
         outcome.warning.iter().for_each(|warning| print_error(warning));
         outcome.failure.map_or(Ok(()), |failure| Err(Exit::fatal(failure)))
     }
-}
-
-/// Fails where this build has no peers of an address's family (as the original).
-fn check_family(address: SocketAddr) -> Result<(), Exit> {
-    if DUAL_STACK || address.is_ipv6() == V6 {
-        return Ok(());
-    }
-    let family = if V6 { "V6" } else { "V4" };
-    Err(Exit::fatal(format!("{family} Tracker is {family} only!\n")))
 }

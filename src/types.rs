@@ -1,6 +1,6 @@
 //! The types that all rooms share: torrents, peers, what an announce says, what a tracker answers with, the time.
 
-use crate::limits::{INTERVAL_MIN, INTERVAL_SPREAD, MINUTE};
+use crate::limits::{INTERVAL, MINUTE, NUMWANT_DEFAULT, NUMWANT_MAX, PEER_TIMEOUT_MINUTES, TORRENT_TIMEOUT_MINUTES};
 use std::io::{self, BufRead};
 use std::time::Duration;
 
@@ -82,7 +82,7 @@ pub struct Announce {
     pub completed: bool,
     /// The peer leaves.
     pub stopped: bool,
-    /// How many peers the client wants, at most [`NUMWANT_MAX`](crate::limits::NUMWANT_MAX).
+    /// How many peers the client wants, at most [`Numwant::max`].
     pub numwant: usize,
 }
 
@@ -113,11 +113,6 @@ pub struct Counts {
 pub struct Interval(u32);
 
 impl Interval {
-    /// The interval for a random number: spread out, so that clients that came together do not stay together.
-    pub fn from_random(random: u64) -> Interval {
-        Interval(INTERVAL_MIN + (random % u64::from(INTERVAL_SPREAD)) as u32)
-    }
-
     /// The interval in seconds.
     pub fn seconds(self) -> u32 {
         self.0
@@ -126,6 +121,119 @@ impl Interval {
     /// The least time between two announces, in seconds.
     pub fn minimum(self) -> u32 {
         self.0 / 2
+    }
+}
+
+/// The announce intervals that a tracker answers with: spread out, so that clients that came together do not stay together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Intervals {
+    /// The shortest, in seconds.
+    shortest: u32,
+    /// How many different ones there are.
+    count: u32,
+}
+
+impl Intervals {
+    /// Intervals that are up to a tenth shorter or longer than so many seconds.
+    pub const fn around(seconds: u32) -> Intervals {
+        Intervals { shortest: seconds - seconds / 10, count: seconds / 5 }
+    }
+
+    /// The interval for a random number.
+    pub fn draw(self, random: u64) -> Interval {
+        Interval(self.shortest + (((random >> 32) * u64::from(self.count)) >> 32) as u32)
+    }
+
+    /// The longest one, in seconds.
+    pub fn longest(self) -> u32 {
+        self.shortest + self.count.saturating_sub(1)
+    }
+}
+
+impl Default for Intervals {
+    fn default() -> Self {
+        Intervals::around(INTERVAL)
+    }
+}
+
+/// How many peers replies have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Numwant {
+    /// For a client that does not say how many it wants, over HTTP; no more than the most.
+    pub default: usize,
+    /// The most.
+    pub max: usize,
+}
+
+impl Default for Numwant {
+    fn default() -> Self {
+        Numwant { default: NUMWANT_DEFAULT, max: NUMWANT_MAX }
+    }
+}
+
+/// How long after its last announce a peer leaves its swarm.
+///
+/// Swarms measure time in ticks, of which this is [`PEER_TIMEOUT_MINUTES`] in any case. By default a tick is a minute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerTimeout {
+    minutes: u32,
+}
+
+impl PeerTimeout {
+    /// The default in minutes, as seconds and ticks are divided by it.
+    const TICKS: u64 = PEER_TIMEOUT_MINUTES as u64;
+
+    /// A timeout of so many minutes.
+    pub fn of_minutes(minutes: u32) -> PeerTimeout {
+        PeerTimeout { minutes: minutes.max(1) }
+    }
+
+    /// The timeout in minutes.
+    pub fn minutes(self) -> u32 {
+        self.minutes
+    }
+
+    /// The tick of a time on the steady clock.
+    pub fn tick(self, now: Now) -> u32 {
+        self.tick_of(now.steady)
+    }
+
+    fn tick_of(self, seconds: u64) -> u32 {
+        let ticks = match self.minutes {
+            // the usual case without a division by what is known at run time only
+            PEER_TIMEOUT_MINUTES => seconds / MINUTE,
+            minutes => seconds.saturating_mul(Self::TICKS) / (u64::from(minutes) * MINUTE),
+        };
+        u32::try_from(ticks).unwrap_or(u32::MAX)
+    }
+
+    /// The whole minutes of an age in ticks.
+    pub fn in_minutes(self, ticks: u32) -> u32 {
+        (u64::from(ticks) * u64::from(self.minutes) / Self::TICKS) as u32
+    }
+
+    /// After how many ticks a torrent that has only its download count left is forgotten. It begins to age where its last peer could have
+    /// announced last, and should be remembered for as long however long ago that is.
+    pub fn torrent_ticks(self) -> u32 {
+        PEER_TIMEOUT_MINUTES * (TORRENT_TIMEOUT_MINUTES - PEER_TIMEOUT_MINUTES + self.minutes) / self.minutes
+    }
+
+    /// A swarm's tick as a minute by the wall clock, to be written to a state file.
+    pub fn to_wall(self, tick: u32, now: Now) -> u32 {
+        // the first minute that begins with that tick or in it, so that the tick of a minute is that minute again
+        let minute = (u64::from(tick) * u64::from(self.minutes)).div_ceil(Self::TICKS);
+        now.to_wall(minute as u32)
+    }
+
+    /// A minute of a state file as the swarm's tick; one that is still to come by the wall clock is now.
+    pub fn from_wall(self, minute: u32, now: Now) -> u32 {
+        self.tick_of(u64::from(now.from_wall(minute)) * MINUTE).min(self.tick(now))
+    }
+}
+
+impl Default for PeerTimeout {
+    fn default() -> Self {
+        PeerTimeout { minutes: PEER_TIMEOUT_MINUTES }
     }
 }
 
@@ -213,9 +321,44 @@ mod tests {
 
     #[test]
     fn intervals_are_spread() {
-        assert_eq!(Interval::from_random(0).seconds(), 1620);
-        assert_eq!(Interval::from_random(359).seconds(), 1979);
-        assert_eq!(Interval::from_random(360).seconds(), 1620);
-        assert_eq!(Interval::from_random(359).minimum(), 989);
+        let ends = |intervals: Intervals| (intervals.draw(0).seconds(), intervals.draw(u64::MAX).seconds());
+        assert_eq!(ends(Intervals::default()), (1620, 1979));
+        assert_eq!(Intervals::default().draw(u64::MAX).minimum(), 989);
+        for (seconds, shortest, longest) in [(300, 270, 329), (301, 271, 330), (10_800, 9720, 11_879)] {
+            let intervals = Intervals::around(seconds);
+            assert_eq!((ends(intervals), intervals.longest()), ((shortest, longest), longest));
+        }
+        let drawn: std::collections::BTreeSet<_> =
+            (0..360).map(|n| Intervals::default().draw((n * 2 + 1) * (1 << 63) / 360).seconds()).collect();
+        assert_eq!(drawn.len(), 360, "all of them are equally likely");
+    }
+
+    #[test]
+    fn a_timeout_has_as_many_ticks_however_long_it_is() {
+        let begin = 1_700_000_040;
+        for minutes in [6, 7, 44, 45, 46, 60, 64, 65, 240, 719, 720] {
+            let timeout = PeerTimeout::of_minutes(minutes);
+            let tick = |seconds| timeout.tick(Now::agreed(seconds, Duration::ZERO));
+            let passed = |seconds: u64| tick(begin + seconds) - tick(begin);
+            // up to the tick that has begun already
+            let limit = u64::from(minutes) * 60;
+            assert!(passed(limit) == 45 && passed(limit - limit / 45 - 1) < 45, "{minutes}");
+            assert_eq!(timeout.in_minutes(45), minutes);
+            assert!((0..45).all(|ticks| timeout.in_minutes(ticks) < minutes));
+            let remembered = timeout.in_minutes(timeout.torrent_ticks() - 45);
+            assert!((1395 - minutes.div_ceil(45)..=1395).contains(&remembered), "{minutes}: {remembered}");
+            // a minute that is written and read again is the same, or as near as ticks are
+            let now = Now::agreed(begin, Duration::ZERO);
+            let fine = minutes <= 45;
+            for minute in now.minute() - 3000..=now.minute() {
+                let again = timeout.to_wall(timeout.from_wall(minute, now), now);
+                let off = if fine { 0 } else { minutes / 45 };
+                assert!(again <= minute && minute - again <= off, "{minutes}: {minute} as {again}");
+            }
+            assert_eq!(timeout.from_wall(u32::MAX, now), timeout.tick(now));
+        }
+        let default = PeerTimeout::default();
+        assert_eq!((default.tick_of(u64::MAX), default.torrent_ticks()), (u32::MAX, 1440));
+        assert_eq!(PeerTimeout::of_minutes(7).tick_of(u64::MAX), u32::MAX);
     }
 }

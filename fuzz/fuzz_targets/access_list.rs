@@ -2,7 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use opentracker::access::{List, Loader};
+use opentracker::access::{List, Loader, Source};
+use opentracker::config::AccessList;
 use opentracker::types::InfoHash;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -12,7 +13,9 @@ thread_local! {
     /// A file, and the loader that reads it.
     static FILE: RefCell<(PathBuf, Loader)> = RefCell::new({
         let path = std::env::temp_dir().join(format!("opentracker-fuzz-{}", std::process::id()));
-        let loader = Loader::start(Some(path.clone().into())).expect("a thread");
+        let mut source = Source::default();
+        source.name_file(AccessList::Black, path.clone().into());
+        let loader = Loader::start(source).expect("a thread");
         (path, loader)
     });
 }

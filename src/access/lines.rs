@@ -58,6 +58,11 @@ pub(super) struct Report {
 }
 
 impl Report {
+    /// Lines that count, and lines that are neither empty nor a comment.
+    pub(super) fn lines(&self) -> (u64, u64) {
+        (self.counted, self.counted + self.ignored + u64::from(self.cut_short))
+    }
+
     /// What to tell the operator: where most lines are ignored the file is hardly a list.
     pub(super) fn doubt(&self) -> Option<String> {
         let Report { counted, ignored, first_ignored: Some(first), .. } = self else { return None };

@@ -1,19 +1,19 @@
 //! Reads access lists without delaying the loop: a thread of its own opens the file, reads and sorts. The loop replaces the whole list
 //! at once and passes the old one to the thread to be freed.
 
-use super::List;
 use super::hashes::Hashes;
 use super::lines::{Report, parse};
+use super::{List, Read as Loaded, Source};
 use crate::limits::ACCESS_LIST_FILE_MAX;
 use crate::sys::file::open_regular;
 use crate::sys::waker::Waker;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::Metadata;
 use std::io::{self, BufReader, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 /// Bytes read from a file at once.
@@ -31,31 +31,33 @@ pub struct Loader {
     /// Has no receiver if the system refused the thread: the loop loads lists itself then.
     requests: Sender<Request>,
     /// What the file says. `None`: what it said before stays in force.
-    loaded: Receiver<Option<Hashes>>,
-    done: Sender<Option<Hashes>>,
+    loaded: Receiver<Option<Loaded>>,
+    done: Sender<Option<Loaded>>,
     waker: Arc<Waker>,
-    file: Option<OsString>,
+    /// The thread's while it loads.
+    source: Arc<Mutex<Source>>,
     loading: bool,
     /// Asked again while loading. The part of the file that has been read may have changed since.
     again: bool,
 }
 
 impl Loader {
-    /// Starts the thread, for a file whose path is relative to the root directory. It does without if threads are refused.
+    /// Starts the thread, for lists of this source. It does without if threads are refused.
     ///
     /// # Errors
     /// There are no descriptors left.
-    pub fn start(file: Option<OsString>) -> io::Result<Loader> {
+    pub fn start(source: Source) -> io::Result<Loader> {
         let waker = Arc::new(Waker::new()?);
         let (requests, received) = channel();
         let (done, loaded) = channel();
-        let (name, wakes, loads) = (file.clone(), Arc::clone(&waker), done.clone());
+        let source = Arc::new(Mutex::new(source));
+        let (from, wakes, loads) = (Arc::clone(&source), Arc::clone(&waker), done.clone());
         let serve = move || {
             for order in received {
                 match order {
                     Request::Load => {
                         // fails when the process is ending
-                        let _ = loads.send(load(name.as_deref()));
+                        let _ = loads.send(load_again(&from));
                         wakes.wake();
                     }
                     Request::Drop(list) => drop(list),
@@ -63,13 +65,15 @@ impl Loader {
             }
         };
         let _refused_is_harmless = thread::Builder::new().name("access list".into()).spawn(serve);
-        Ok(Loader { requests, loaded, done, waker, file, loading: false, again: false })
+        Ok(Loader { requests, loaded, done, waker, source, loading: false, again: false })
     }
 
     /// Loads the list that the tracker starts with, at this time in seconds since the epoch. Returns when that is done: no request is
     /// served before.
     pub fn load_first(&mut self, list: &mut List, unix: u64) {
-        drop(list.file_read(load(self.file.as_deref()), false, unix));
+        let Ok(source) = self.source.lock() else { return };
+        list.kind = source.kind();
+        drop(list.file_read(load(&source), false, unix));
     }
 
     /// A descriptor that is readable when a list can be [installed](Self::install).
@@ -96,7 +100,7 @@ impl Loader {
         self.loading = true;
         if self.requests.send(Request::Load).is_err() {
             // there is no thread; the receiver is this loader's own
-            let _ = self.done.send(load(self.file.as_deref()));
+            let _ = self.done.send(load_again(&self.source));
             self.waker.wake();
         }
     }
@@ -137,8 +141,22 @@ impl From<io::Error> for Fault {
     }
 }
 
+/// Loads the list that is in force now.
+fn load_again(source: &Mutex<Source>) -> Option<Loaded> {
+    let mut source = source.lock().ok()?;
+    source.read_modes();
+    load(&source)
+}
+
+/// Loads the list in force. `None`, and the reason is on stderr, if its file yields none.
+fn load(source: &Source) -> Option<Loaded> {
+    let kind = source.kind();
+    let hashes = if kind.is_some() { load_file(source.file())? } else { Hashes::default() };
+    Some(Loaded { kind, hashes })
+}
+
 /// Loads a file. If that fails, writes the reason to stderr.
-fn load(file: Option<&OsStr>) -> Option<Hashes> {
+fn load_file(file: Option<&OsStr>) -> Option<Hashes> {
     let name = file.map_or(&b"(null)"[..], OsStr::as_bytes);
     let result = file.map_or(Err(Fault::Unreadable), |file| read(file, ACCESS_LIST_FILE_MAX));
     let (list, message) = match result {
@@ -149,6 +167,18 @@ fn load(file: Option<&OsStr>) -> Option<Hashes> {
     // stderr may be closed
     let _ = io::stderr().write_all(&message);
     list
+}
+
+/// How many lines of a file count as info hashes, and of how many that are neither empty nor comments.
+///
+/// # Errors
+/// Why the file yields no list.
+pub fn lines_that_count(file: &OsStr) -> Result<(u64, u64), &'static str> {
+    match read(file, ACCESS_LIST_FILE_MAX) {
+        Ok((_, report)) => Ok(report.lines()),
+        Err(Fault::Unreadable) => Err("it cannot be read, or is no regular file"),
+        Err(Fault::Refused(why)) => Err(why),
+    }
 }
 
 /// The messages about a file that was read.
@@ -199,6 +229,8 @@ fn state(metadata: &Metadata) -> (u64, Option<std::time::SystemTime>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::AccessList;
+    use crate::features::{ACCESS_LIST, HAS_ACCESS_LIST};
     use crate::sys::poller::{Interest, Poller};
     use crate::types::InfoHash;
     use std::fs::File;
@@ -249,10 +281,15 @@ mod tests {
 
     #[test]
     fn a_list_is_loaded_as_often_as_asked_for() {
+        if !HAS_ACCESS_LIST {
+            return;
+        }
         let scratch = scratch("often");
         let file = scratch.join("list");
         std::fs::write(&file, "").unwrap();
-        let mut loader = Loader::start(Some(file.clone().into())).unwrap();
+        let mut source = Source::default();
+        source.name_file(ACCESS_LIST.unwrap_or(AccessList::White), file.clone().into());
+        let mut loader = Loader::start(source).unwrap();
         let mut list = List::default();
         loader.load_first(&mut list, 0);
         assert!(!list.contains(&HASH));

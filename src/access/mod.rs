@@ -9,20 +9,31 @@ mod lines;
 mod loader;
 mod pipe;
 mod set;
+mod source;
 
 pub use changes::Change;
-pub use loader::Loader;
+pub use loader::{Loader, lines_that_count};
 pub use pipe::Pipe;
+pub use source::Source;
 
 use crate::config::AccessList;
-use crate::features::{ACCESS_LIST, DYNAMIC_ACCESSLIST};
+use crate::features::{ACCESS_LIST, ACCESSLIST_ANY, DYNAMIC_ACCESSLIST};
 use crate::types::InfoHash;
 use changes::{Changes, Full};
 use hashes::Hashes;
 
+/// What was read of a file, or of none where all torrents are served.
+#[derive(Debug)]
+struct Read {
+    kind: Option<AccessList>,
+    hashes: Hashes,
+}
+
 /// A list of info hashes.
 #[derive(Debug, Default)]
 pub struct List {
+    /// Of builds in which it can change: whether torrents on the list are served, or those that are not, or all.
+    kind: Option<AccessList>,
     file: Hashes,
     /// None in builds whose lists do not change.
     changes: Changes,
@@ -83,7 +94,7 @@ impl List {
 
     /// Whether a torrent is served. Builds without access lists serve all. An empty whitelist serves none, an empty blacklist all.
     pub fn allows(&self, hash: &InfoHash) -> bool {
-        match ACCESS_LIST {
+        match if ACCESSLIST_ANY { self.kind } else { ACCESS_LIST } {
             Some(AccessList::White) => self.contains(hash),
             Some(AccessList::Black) => !self.contains(hash),
             None => true,
@@ -107,11 +118,16 @@ impl List {
 
     /// The file was read; `None`: it yields no list, and what it said before stays. `again`: it was asked for meanwhile and is read once
     /// more, so no changes are forgotten yet. `unix`: the time, in seconds since the epoch. Returns what is of no use any more.
-    fn file_read(&mut self, file: Option<Hashes>, again: bool, unix: u64) -> List {
-        self.reads.note(file.is_some(), unix);
-        let file = file.map(|new| std::mem::replace(&mut self.file, new)).unwrap_or_default();
-        let changes = if again { Changes::default() } else { self.changes.file_read() };
-        List { file, changes, reads: Reads::default() }
+    fn file_read(&mut self, read: Option<Read>, again: bool, unix: u64) -> List {
+        self.reads.note(read.is_some(), unix);
+        let mut useless = List::default();
+        if let Some(Read { kind, hashes }) = read {
+            (self.kind, useless.file) = (kind, std::mem::replace(&mut self.file, hashes));
+        }
+        if !again {
+            useless.changes = self.changes.file_read();
+        }
+        useless
     }
 }
 
@@ -146,7 +162,7 @@ mod tests {
         list.change(Change::Add, B).unwrap();
         assert_eq!((list.contains(&A), list.contains(&B)), (false, true));
         drop(list.file_asked_for());
-        drop(list.file_read(Some(Hashes::new(vec![A]).unwrap()), true, 5));
+        drop(list.file_read(Some(Read { kind: ACCESS_LIST, hashes: Hashes::new(vec![A]).unwrap() }), true, 5));
         assert_eq!((list.contains(&A), list.contains(&B)), (false, true), "it will be read again");
         drop(list.file_read(None, false, 6));
         assert_eq!((list.contains(&A), list.contains(&B)), (true, false));

@@ -48,16 +48,17 @@ const OPTIONS: &[Opt] = &[
     option("f", always, |value| Some(Directive::Include(value.file()))),
     option(
         "w",
-        |build| build.accesslist == Some(AccessList::White),
-        |value| Some(Directive::AccessListFile(value.file())),
+        |build| build.lists(AccessList::White),
+        |value| Some(Directive::AccessListFile(AccessList::White, value.file())),
     ),
     option(
         "b",
-        |build| build.accesslist == Some(AccessList::Black),
-        |value| Some(Directive::AccessListFile(value.file())),
+        |build| build.lists(AccessList::Black),
+        |value| Some(Directive::AccessListFile(AccessList::Black, value.file())),
     ),
     Opt { letter: "v", is_known: always, read: Reader::Flag(Directive::Version) },
     Opt { letter: "h", is_known: always, read: Reader::Flag(Directive::Help) },
+    Opt { letter: "t", is_known: always, read: Reader::Flag(Directive::Check) },
 ];
 
 const fn option(letter: &'static str, is_known: fn(&Switches) -> bool, read: fn(Value) -> Option<Directive>) -> Opt {
@@ -264,9 +265,14 @@ mod tests {
 
     #[test]
     fn switches_bring_options() {
-        let list = [Ok(Directive::AccessListFile("l".into()))];
-        assert_eq!(cli(&[b"-w", b"l"], WHITE), list);
-        assert_eq!(cli(&[b"-bl"], BLACK), list);
+        let list = |kind| [Ok(Directive::AccessListFile(kind, "l".into()))];
+        let any = Switches { accesslist_any: true, ..Switches::NONE };
+        for build in [WHITE, any] {
+            assert_eq!(cli(&[b"-w", b"l"], build), list(AccessList::White));
+        }
+        for build in [BLACK, any] {
+            assert_eq!(cli(&[b"-bl"], build), list(AccessList::Black));
+        }
         assert_eq!(cli(&[b"-w", b"l"], BLACK), [Err(Usage)]);
         assert_eq!(cli(&[b"-b", b"l"], WHITE), [Err(Usage)]);
         let sync = Switches { sync_live: true, ..Switches::default() };

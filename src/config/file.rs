@@ -8,34 +8,12 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::ffi::OsStrExt;
 
-use super::keys::{self, BadValue, Doubt, Reading, skip_space};
+use super::keys::{self, BadValue, Reading, skip_space};
+pub use super::problem::Problem;
 use super::{Directive, Switches};
 use crate::address::is_space;
 use crate::limits::CONFIG_LINE_MAX;
 use crate::types::skip_byte_order_mark;
-
-/// What is to be said of a line: leading white space kept, trailing white space cut.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Problem {
-    /// The key is not known in this build, or has no value.
-    Unhandled(Vec<u8>),
-    /// The value cannot be read.
-    Parse(Vec<u8>),
-    /// The line says something that has no effect. What else it says counts.
-    Doubtful(Doubt, Vec<u8>),
-}
-
-impl Problem {
-    /// The message for stderr, with its line feed (that of a skipped line as the original). Print it and go on.
-    pub fn message(&self) -> Vec<u8> {
-        let (what, line) = match self {
-            Self::Unhandled(line) => ("Unhandled line in config file: ", line),
-            Self::Parse(line) => ("Parse error in config file: ", line),
-            Self::Doubtful(doubt, line) => (doubt.message(), line),
-        };
-        [what.as_bytes(), line, b"\n"].concat()
-    }
-}
 
 /// The message for a file that [`open`] failed on, without a line feed (as the original). Print it and go on.
 pub fn cannot_open(name: &OsStr) -> Vec<u8> {
@@ -54,12 +32,35 @@ pub struct ConfigFile<R> {
     at_start: bool,
     /// The directive of a line whose problem was returned first.
     next: Option<Directive>,
+    /// The line read last, as it is reported.
+    line: Vec<u8>,
+    /// Its number in the file, and that of the next one.
+    number: u64,
+    next_number: u64,
+}
+
+impl ConfigFile<BufReader<File>> {
+    /// The file, if it is one that can be read again.
+    pub fn into_regular_file(self) -> Option<File> {
+        let file = self.reader.into_inner();
+        file.metadata().is_ok_and(|metadata| metadata.is_file()).then_some(file)
+    }
 }
 
 impl<R: BufRead> ConfigFile<R> {
     /// Reads lines from any source.
     pub fn new(reader: R, switches: Switches) -> Self {
-        Self { reader, switches, at_start: true, next: None }
+        Self { reader, switches, at_start: true, next: None, line: Vec::new(), number: 0, next_number: 1 }
+    }
+
+    /// The number of the line read last. Of a long line, which is read as several, all have one number.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The line read last, without white space at its end.
+    pub fn line(&self) -> &[u8] {
+        &self.line
     }
 }
 
@@ -80,7 +81,11 @@ impl<R: BufRead> Iterator for ConfigFile<R> {
             if !matches!(piece.read_until(b'\n', &mut line), Ok(1..)) {
                 return None;
             }
-            let (directive, problem) = read_line(&line, &self.switches);
+            self.number = self.next_number;
+            self.next_number += u64::from(line.ends_with(b"\n"));
+            let line = trimmed(&line);
+            self.line = line.to_vec();
+            let (directive, problem) = read_line(line, &self.switches);
             if let Some(problem) = problem {
                 self.next = directive;
                 return Some(Err(problem));
@@ -98,11 +103,15 @@ enum Fault {
     Parse,
 }
 
-/// Reads one line: what it changes, and what is to be said of it.
-fn read_line(line: &[u8], switches: &Switches) -> (Option<Directive>, Option<Problem>) {
+/// A line up to its first NUL, without white space at its end.
+fn trimmed(line: &[u8]) -> &[u8] {
     let line = line.split(|byte| *byte == 0).next().unwrap_or_default();
     let end = line.iter().rposition(|byte| !is_space(*byte)).map_or(0, |last| last + 1);
-    let (line, _) = line.split_at_checked(end).unwrap_or_default();
+    line.get(..end).unwrap_or_default()
+}
+
+/// Reads one line that is trimmed: what it changes, and what is to be said of it.
+fn read_line(line: &[u8], switches: &Switches) -> (Option<Directive>, Option<Problem>) {
     let setting = skip_space(line);
     if setting.is_empty() || setting.starts_with(b"#") {
         return (None, None);
@@ -126,10 +135,11 @@ fn read_setting(line: &[u8], switches: &Switches) -> Result<Reading, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{AccessList, Permissions, Transport};
+    use crate::config::{AccessList, Doubt, Permissions, Transport};
     use proptest::prelude::*;
 
     const ALL: Switches = Switches {
+        fullscrape: true,
         accesslist: Some(AccessList::White),
         dynamic_accesslist: true,
         sync_live: true,
@@ -183,7 +193,7 @@ mod tests {
             ("access.http_reject_interval  3600", Some(Directive::HttpRejectInterval(3600))),
             ("access.reject_budget 0", Some(Directive::RejectBudget(0))),
             ("access.min_port 1024", Some(Directive::MinPort(1024))),
-            ("access.whitelist l", Some(Directive::AccessListFile("l".into()))),
+            ("access.whitelist l", Some(Directive::AccessListFile(AccessList::White, "l".into()))),
             ("access.fifo_add\trun/add me ", Some(Directive::AddPipe("run/add me".into()))),
             ("access.fifo_delete  d", Some(Directive::DeletePipe("d".into()))),
             ("access.stats 1.2.3.4x", bless("1.2.3.4/32", Permissions::STATS)),
@@ -201,7 +211,7 @@ mod tests {
             assert_eq!(changes(format!("{line}\n").as_bytes()), wanted, "{line}");
         }
         let black = Switches { accesslist: Some(AccessList::Black), v6: true, ..ALL };
-        assert_eq!(read(b"access.blacklist l", black), [Ok(Directive::AccessListFile("l".into()))]);
+        assert_eq!(read(b"access.blacklist l", black), [Ok(Directive::AccessListFile(AccessList::Black, "l".into()))]);
         assert_eq!(
             read(b"access.stats 1.2.3.4", black),
             [Ok(bless("::ffff:1.2.3.4/128", Permissions::STATS).unwrap())]

@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 /// The usage line (as the original): it names `-s` in every build, and an access list only where there is one.
 pub fn usage(program: &OsStr, switches: &Switches) -> Vec<u8> {
     let list: &[u8] = match switches.accesslist {
+        _ if switches.accesslist_any => b" [-w whitelistfile] [-b blacklistfile]",
         Some(AccessList::White) => b" [-w whitelistfile]",
         Some(AccessList::Black) => b" [-b blacklistfile]",
         None => b"",
@@ -18,6 +19,7 @@ pub fn usage(program: &OsStr, switches: &Switches) -> Vec<u8> {
 /// The text of `-h` (as the original): the usage line, then a line an option and an example.
 pub fn help(program: &OsStr, switches: &Switches) -> Vec<u8> {
     let list: &[u8] = match switches.accesslist {
+        _ if switches.accesslist_any => b"\t-w file   specify whitelist file.\n\t-b file   specify blacklist file.\n",
         Some(AccessList::White) => b"\t-w file   specify whitelist file.\n",
         Some(AccessList::Black) => b"\t-b file   specify blacklist file.\n",
         None => b"",

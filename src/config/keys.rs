@@ -2,6 +2,7 @@
 
 use super::{AccessList, Directive, LIVE_SYNC_PORT, Permissions, Switches, TRACKER_PORT, Transport, always};
 use crate::address::{is_space, read_ip, read_size, scan_endpoint, scan_network, scan_number};
+use crate::limits::{INTERVALS, NUMWANTS, PEER_TIMEOUTS};
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -39,15 +40,20 @@ pub enum Doubt {
 }
 
 impl Doubt {
-    /// The message for stderr that comes before the line.
-    pub(super) fn message(self) -> &'static str {
+    /// The message for stderr, which comes before the line.
+    pub(super) fn message(self) -> String {
+        format!("Warning in config file, {}: ", self.what())
+    }
+
+    /// What is to be said.
+    pub(super) fn what(self) -> &'static str {
         match self {
-            Self::Behind => "Warning in config file, only the beginning of the value counts: ",
-            Self::SecondAddress => "Warning in config file, only the first address counts: ",
-            Self::NoNumber => "Warning in config file, the value is no number: ",
-            Self::Blank => "Warning in config file, blanks are part of the value: ",
-            Self::Comment => "Warning in config file, # begins no comment there: ",
-            Self::Path => "Warning in config file, no request can be for statistics at this path: ",
+            Self::Behind => "only the beginning of the value counts",
+            Self::SecondAddress => "only the first address counts",
+            Self::NoNumber => "the value is no number",
+            Self::Blank => "blanks are part of the value",
+            Self::Comment => "# begins no comment there",
+            Self::Path => "no request can be for statistics at this path",
         }
     }
 }
@@ -71,37 +77,39 @@ const KEYS: &[Key] = &[
     key("tracker.redirect_url", always, |value| value.word(Directive::RedirectUrl(value.text().to_vec()))),
     key("tracker.max_connections", always, |value| value.number(Directive::MaxConnections)),
     key("tracker.coalesce_rate", always, |value| value.number(Directive::CoalesceRate)),
+    key("tracker.interval", always, |value| value.limit(INTERVALS, Directive::Interval)),
+    key("tracker.peer_timeout", always, |value| value.limit(PEER_TIMEOUTS, Directive::PeerTimeout)),
+    key("tracker.numwant_default", always, |value| value.limit(NUMWANTS, Directive::NumwantDefault)),
+    key("tracker.numwant_max", always, |value| value.limit(NUMWANTS, Directive::NumwantMax)),
+    key("tracker.full_scrape", |build| build.fullscrape, |value| value.on_or_off(Directive::FullScrape)),
     key("listen.tcp_udp", always, |value| value.bind(Transport::TcpAndUdp)),
     key("listen.tcp", always, |value| value.bind(Transport::Tcp)),
     key("listen.udp", always, |value| value.bind(Transport::Udp)),
     key("listen.udp.workers", always, |value| value.number(Directive::UdpWorkers)),
     key(
         "access.whitelist",
-        |build| build.accesslist == Some(AccessList::White),
-        |value| value.file(Directive::AccessListFile),
+        |build| build.lists(AccessList::White),
+        |value| value.file(|file| Directive::AccessListFile(AccessList::White, file)),
     ),
     key(
         "access.blacklist",
-        |build| build.accesslist == Some(AccessList::Black),
-        |value| value.file(Directive::AccessListFile),
+        |build| build.lists(AccessList::Black),
+        |value| value.file(|file| Directive::AccessListFile(AccessList::Black, file)),
     ),
+    key("access.list_mode", |build| build.accesslist_any, |value| value.list_mode()),
     key("access.fifo_add", |build| build.dynamic_accesslist, |value| value.file(Directive::AddPipe)),
     key("access.fifo_delete", |build| build.dynamic_accesslist, |value| value.file(Directive::DeletePipe)),
     key(
         "access.udp_reject_interval",
-        |build| build.accesslist.is_some(),
+        |build| build.has_list(),
         |value| value.limit(ONE_OR_MORE, Directive::UdpRejectInterval),
     ),
     key(
         "access.http_reject_interval",
-        |build| build.accesslist.is_some(),
+        |build| build.has_list(),
         |value| value.limit(ONE_OR_MORE, Directive::HttpRejectInterval),
     ),
-    key(
-        "access.reject_budget",
-        |build| build.accesslist.is_some(),
-        |value| value.limit(0..=u32::MAX, Directive::RejectBudget),
-    ),
+    key("access.reject_budget", |build| build.has_list(), |value| value.limit(0..=u32::MAX, Directive::RejectBudget)),
     key("access.min_port", always, |value| value.limit(0..=u32::from(u16::MAX), Directive::MinPort)),
     key("access.stats", |build| build.restrict_stats, |value| value.bless(Permissions::STATS)),
     key("access.stats_path", always, |value| value.path(Directive::StatsPath)),
@@ -125,6 +133,11 @@ const fn key(name: &'static str, is_known: fn(&Switches) -> bool, read: fn(Value
 /// The key with this name, in builds with these switches.
 pub(super) fn find(name: &[u8], switches: &Switches) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.name.as_bytes() == name && (key.is_known)(switches))
+}
+
+/// The names of all keys, whatever the build.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    KEYS.iter().map(|key| key.name)
 }
 
 impl Key {
@@ -196,6 +209,25 @@ impl<'a> Value<'a> {
     fn size(self, directive: fn(u64) -> Directive) -> Parsed {
         let size = read_size(self.text()).ok_or(BadValue)?;
         Ok(Reading { directive: Some(directive(size)), doubt: None })
+    }
+
+    fn list_mode(self) -> Parsed {
+        let mode = match self.text() {
+            b"white" => Some(AccessList::White),
+            b"black" => Some(AccessList::Black),
+            b"open" => None,
+            _ => return Err(BadValue),
+        };
+        Ok(Reading { directive: Some(Directive::ListMode(mode)), doubt: None })
+    }
+
+    fn on_or_off(self, directive: fn(bool) -> Directive) -> Parsed {
+        let on = match self.text() {
+            b"on" => true,
+            b"off" => false,
+            _ => return Err(BadValue),
+        };
+        Ok(Reading { directive: Some(directive(on)), doubt: None })
     }
 
     fn endpoint(self, default_port: u16, directive: fn(SocketAddr) -> Directive) -> Parsed {

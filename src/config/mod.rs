@@ -4,10 +4,12 @@
 //! Nothing here prints, binds or looks anything up; only [`file::open`] calls the system. Which options and keys exist depends on
 //! [`Switches`], an argument, so that one build can test those of all.
 
+pub mod advice;
 pub mod cli;
 pub mod file;
 pub mod help;
 mod keys;
+mod problem;
 
 pub use keys::Doubt;
 
@@ -34,8 +36,12 @@ pub enum AccessList {
 /// The switches of this build that add options and keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Switches {
+    /// `tracker.full_scrape`.
+    pub fullscrape: bool,
     /// The kind of access list, if there is one.
     pub accesslist: Option<AccessList>,
+    /// It may be of either kind, as the operator says.
+    pub accesslist_any: bool,
     /// `access.fifo_add` and `access.fifo_delete`.
     pub dynamic_accesslist: bool,
     /// `-s` and the `livesync.cluster` keys.
@@ -56,9 +62,10 @@ pub struct Switches {
 
 impl Switches {
     /// None of them.
-    #[cfg(test)]
     const NONE: Switches = Switches {
+        fullscrape: false,
         accesslist: None,
+        accesslist_any: false,
         dynamic_accesslist: false,
         sync_live: false,
         restrict_stats: false,
@@ -68,6 +75,16 @@ impl Switches {
         dual_stack: false,
         v4_only: false,
     };
+
+    /// Whether there may be an access list.
+    fn has_list(&self) -> bool {
+        self.accesslist_any || self.accesslist.is_some()
+    }
+
+    /// Whether the access list may be of this kind.
+    fn lists(&self, kind: AccessList) -> bool {
+        self.accesslist_any || self.accesslist == Some(kind)
+    }
 
     /// The address that is bound by default.
     pub fn any_address(&self) -> IpAddr {
@@ -125,14 +142,26 @@ pub enum Directive {
     RootDirectory(OsString),
     /// Bytes that the state may hold.
     MaxMemory(u64),
+    /// Seconds between two announces of a peer.
+    Interval(u32),
+    /// Minutes after its last announce when a peer leaves.
+    PeerTimeout(u32),
+    /// Peers in a reply to a client that does not say how many it wants.
+    NumwantDefault(u32),
+    /// Peers in a reply at most.
+    NumwantMax(u32),
+    /// Whether full scrapes and dumps are answered.
+    FullScrape(bool),
     /// The user to become.
     User(OsString),
     /// The URL that `GET /` redirects to.
     RedirectUrl(Vec<u8>),
     /// The state file that is read at the start.
     StateFile(OsString),
-    /// The access list file, relative to the root directory.
-    AccessListFile(OsString),
+    /// The file of an access list of this kind, relative to the root directory.
+    AccessListFile(AccessList, OsString),
+    /// Which kind of list is in force, whatever file was named last; `None`: all torrents are served.
+    ListMode(Option<AccessList>),
     /// The pipe that adds to the access list, relative to the root directory.
     AddPipe(OsString),
     /// The pipe that deletes from the access list, likewise.
@@ -170,4 +199,6 @@ pub enum Directive {
     Help,
     /// Print the version on stderr, exit 0.
     Version,
+    /// Say what a start would do, and do nothing.
+    Check,
 }

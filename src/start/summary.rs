@@ -3,7 +3,7 @@
 
 use super::Start;
 use crate::config::AccessList;
-use crate::features::{ACCESS_LIST, RESTRICT_STATS};
+use crate::features::RESTRICT_STATS;
 use crate::sys::privileges;
 use crate::sys::socket::local_address;
 use std::ffi::{OsStr, OsString};
@@ -16,11 +16,11 @@ impl Start {
         let addresses = |sockets: Vec<_>| sockets.into_iter().filter_map(local_address).collect::<Vec<_>>();
         let tcp = addresses(self.sockets.listeners.iter().collect());
         let udp = addresses(self.sockets.udp.iter().map(|(socket, _)| socket).collect());
-        let stats_path = String::from_utf8_lossy(&self.stats_path);
+        let stats_path = String::from_utf8_lossy(&self.settings.stats_path);
         [
             format!("opentracker {} listens on {}", env!("CARGO_PKG_VERSION"), listeners(&tcp, &udp)),
             self.identity(),
-            served(ACCESS_LIST, self.access_list.as_deref()),
+            served(self.access_list.kind(), self.access_list.file()),
             statistics(&tcp, &stats_path, RESTRICT_STATS),
             "Ctrl-C ends it\n".to_owned(),
         ]
@@ -45,12 +45,12 @@ pub fn last_line(up: Duration) -> String {
 }
 
 /// A file's name, in quotes if it has a blank, a control character or bytes that are not UTF-8.
-fn shown(name: &OsStr) -> String {
+pub(super) fn shown(name: &OsStr) -> String {
     let plain = name.to_str().filter(|name| !name.contains(|c: char| c.is_control() || c == ' '));
     plain.map_or_else(|| format!("{name:?}"), str::to_owned)
 }
 
-fn listeners(tcp: &[SocketAddr], udp: &[SocketAddr]) -> String {
+pub(super) fn listeners(tcp: &[SocketAddr], udp: &[SocketAddr]) -> String {
     let both = tcp.iter().filter(|address| udp.contains(address)).map(|address| format!("{address} (TCP and UDP)"));
     let only = |ours: &[SocketAddr], theirs: &[SocketAddr], name: &str| {
         let rest = ours.iter().filter(|address| !theirs.contains(address));
@@ -60,7 +60,7 @@ fn listeners(tcp: &[SocketAddr], udp: &[SocketAddr]) -> String {
     all.join(", ")
 }
 
-fn served(list: Option<AccessList>, file: Option<&OsStr>) -> String {
+pub(super) fn served(list: Option<AccessList>, file: Option<&OsStr>) -> String {
     match (list, file.map(shown)) {
         (None, _) => "open: every torrent is served".to_owned(),
         (Some(AccessList::White), Some(file)) => format!("closed: only the torrents listed in {file} are served"),

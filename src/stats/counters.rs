@@ -81,10 +81,10 @@ pub struct Counters {
     pub completed: u64,
     /// Records received by live sync.
     pub sync_records: u64,
-    /// Announces of known peers by the minutes since their last one.
-    pub renewed: [u64; PEER_TIMEOUT_MINUTES as usize],
-    /// HTTP announces by the peers they wanted.
-    pub numwants: [u64; NUMWANT_MAX + 1],
+    /// Announces of known peers by the minutes since their last one, as many as peers stay.
+    pub renewed: Box<[u64]>,
+    /// HTTP announces by the peers they wanted, up to the most that they get.
+    pub numwants: Box<[u64]>,
     errors: [u64; 9],
     /// What is counted in builds with `metrics` alone. 0 in others.
     pub detail: Detail,
@@ -92,6 +92,13 @@ pub struct Counters {
 
 impl Default for Counters {
     fn default() -> Self {
+        Self::new(PEER_TIMEOUT_MINUTES, NUMWANT_MAX)
+    }
+}
+
+impl Counters {
+    /// Nothing counted yet, where peers stay for so many minutes and replies have so many of them at most.
+    pub fn new(minutes: u32, numwant_max: usize) -> Self {
         Counters {
             requests: [0; REQUESTS],
             udp_mismatches: 0,
@@ -99,8 +106,8 @@ impl Default for Counters {
             low_ports: 0,
             completed: 0,
             sync_records: 0,
-            renewed: [0; PEER_TIMEOUT_MINUTES as usize],
-            numwants: [0; NUMWANT_MAX + 1],
+            renewed: vec![0; minutes as usize].into(),
+            numwants: vec![0; numwant_max + 1].into(),
             errors: [0; 9],
             detail: Detail::default(),
         }

@@ -1,6 +1,7 @@
 //! The state of the tracker: all torrents by info hash, the peers of each, the choice of peers, and who leaves when.
 //!
-//! No I/O, no clock, no source of randomness: time, in whole minutes, and a [`Random`] are arguments.
+//! No I/O, no clock, no source of randomness: time and a [`Random`] are arguments. Time is in whole minutes, or in other ticks where the
+//! operator chooses for how long peers stay: see [`PeerTimeout`](crate::types::PeerTimeout).
 //! One thread owns it all. Everything here is generic over the families of addresses that there are peers of.
 //!
 //! - `memory`: the state's own memory: a budget, and pools of equal slots
@@ -23,7 +24,9 @@ mod tests;
 mod torrent;
 mod walk;
 
-use crate::limits::{SWARM_CHUNK, SWARM_FILL, SWARM_PAGE, SWARM_PEER_PAGE, SWARM_WINDOW, UDP_SCRAPE_MAX};
+use crate::limits::{
+    SWARM_CHUNK, SWARM_FILL, SWARM_PAGE, SWARM_PEER_PAGE, SWARM_WINDOW, TORRENT_TIMEOUT_MINUTES, UDP_SCRAPE_MAX,
+};
 pub use crate::types::{Counts, Endpoint, InfoHash};
 pub use ceilings::{CeilingCounts, Limits};
 pub use endpoint::{Chosen, DualEndpoint, PeerState, Wanted};
@@ -50,7 +53,7 @@ pub enum PeerStatus {
     New,
     /// It was.
     Known {
-        /// Whole minutes since its previous announce.
+        /// Whole minutes, or other ticks, since its previous announce.
         minutes_ago: u32,
     },
     /// It was not, and is not now either, for want of memory or because of a ceiling.
@@ -153,6 +156,8 @@ pub struct Swarms<F: Families> {
     totals: Totals,
     ceilings: Ceilings,
     expiry: Expiry<F>,
+    /// After this time a torrent is forgotten, whatever is known of it.
+    torrent_timeout: u32,
 }
 
 impl<F: Families> Default for Swarms<F> {
@@ -184,7 +189,13 @@ impl<F: Families> Swarms<F> {
             totals: Totals::default(),
             ceilings: Ceilings::default(),
             expiry: Expiry::default(),
+            torrent_timeout: TORRENT_TIMEOUT_MINUTES,
         }
+    }
+
+    /// Sets when a torrent that has only its download count left is forgotten, for swarms whose time runs in other units than minutes.
+    pub fn set_torrent_timeout(&mut self, timeout: u32) {
+        self.torrent_timeout = timeout;
     }
 
     /// Bytes of memory that the state holds.
@@ -355,7 +366,7 @@ impl<F: Families> Swarms<F> {
             return true;
         }
         let before = Tally::of::<F>(&entry.peers, &self.store);
-        let stays = entry.clean(now, &mut self.store, &mut self.budget);
+        let stays = entry.clean(now, self.torrent_timeout, &mut self.store, &mut self.budget);
         if !stays {
             entry.peers.clear(&mut self.store, &mut self.budget);
         }

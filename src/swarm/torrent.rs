@@ -6,7 +6,7 @@ use super::index::search::Key;
 use super::memory::Budget;
 use super::peers::{PeerCounts, PeerSet};
 use super::{Chosen, Counts, InfoHash, Random, Wanted};
-use crate::limits::{PEER_TIMEOUT_MINUTES, TORRENT_TIMEOUT_MINUTES};
+use crate::limits::PEER_TIMEOUT_MINUTES;
 use static_assertions::const_assert;
 
 /// What is known of a torrent.
@@ -42,13 +42,13 @@ impl<F: Families> Entry<F> {
         }
     }
 
-    /// Cleans the torrent as a walk or touch does; false if it is to be removed.
-    pub(super) fn clean(&mut self, now: u32, store: &mut F::Store, budget: &mut Budget) -> bool {
+    /// Cleans the torrent as a walk or touch does; false if it is to be removed, as one is that nobody has touched for `timeout`.
+    pub(super) fn clean(&mut self, now: u32, timeout: u32, store: &mut F::Store, budget: &mut Budget) -> bool {
         let elapsed = now.saturating_sub(self.minute);
         if elapsed == 0 {
             return true;
         }
-        if elapsed > TORRENT_TIMEOUT_MINUTES {
+        if elapsed > timeout {
             return false;
         }
         if self.peers.is_empty(store) && elapsed > PEER_TIMEOUT_MINUTES {

@@ -86,6 +86,11 @@ pub fn drop_to(user: &OsStr, directory: Option<&OsStr>) -> Outcome {
     outcome
 }
 
+/// The number of the user called `name`, if there is one.
+pub fn user_number(name: &OsStr) -> Option<u32> {
+    look_up(name).map(|identity| identity.user)
+}
+
 fn enter(directory: Option<&OsStr>) -> Result<(), Vec<u8>> {
     if let Some(directory) = directory {
         rustix::process::chroot(directory).map_err(|error| not_entered(directory, error.into()))?;

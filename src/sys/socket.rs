@@ -71,6 +71,13 @@ pub fn has_ipv6() -> bool {
     !matches!(socket, Err(Errno::AFNOSUPPORT))
 }
 
+/// Bytes that a socket's receive buffer may hold, in the unit in which they were asked for: Linux says twice as many, with its own
+/// expenses.
+pub fn receive_buffer(socket: impl AsFd) -> Option<usize> {
+    let bytes = sockopt::socket_recv_buffer_size(socket).ok()?;
+    Some(if cfg!(target_os = "linux") { bytes / 2 } else { bytes })
+}
+
 /// The address that a socket is bound to.
 pub fn local_address(socket: impl AsFd) -> Option<SocketAddr> {
     rustix::net::getsockname(socket).ok()?.try_into().ok()

@@ -11,7 +11,7 @@ use crate::features::SYNC_LIVE;
 use crate::limits::LIVESYNC_RENEWAL_MINUTES;
 use crate::stats::counters::{Counters, Request};
 use crate::swarm::{self, Announced, Chosen, Families, PeerStatus, Wanted};
-use crate::types::{Announce, Counts, InfoHash, Now, Origin};
+use crate::types::{Announce, Counts, InfoHash, Now, Origin, PeerTimeout};
 use std::net::IpAddr;
 
 /// What came of an announce.
@@ -60,7 +60,9 @@ impl<F: Families> Tracker<F> {
             return self.refuse_torrent(now, origin);
         }
         let what = swarm::PeerState { seeding: said.seeding, completed: said.completed };
-        let (change, torrent) = self.swarms.announce(now.minute(), info_hash, &peer, what);
+        let (tick, timeout) = (self.tick(now), self.settings.peer_timeout);
+        let (change, torrent) = self.swarms.announce(tick, info_hash, &peer, what);
+        let change = in_minutes(change, timeout);
         count(&mut self.counters, origin, &change);
         let counts = torrent.counts();
         if origin == Origin::Cluster {
@@ -105,13 +107,15 @@ impl<F: Families> Tracker<F> {
     ) -> Outcome {
         self.count_announce(origin, address);
         if said.stopped {
-            let counts = self.swarms.look(now.minute(), &said.info_hash).counts();
+            let tick = self.tick(now);
+            let counts = self.swarms.look(tick, &said.info_hash).counts();
             return Outcome::Stopped(counts);
         }
         if !self.access_list.allows(&said.info_hash) {
             return self.refuse_torrent(now, origin);
         }
-        let torrent = self.swarms.look(now.minute(), &said.info_hash);
+        let tick = self.tick(now);
+        let torrent = self.swarms.look(tick, &said.info_hash);
         let wanted = Wanted { peers: said.numwant, family: None };
         Outcome::Joined { counts: torrent.counts(), peers: torrent.choose(wanted, &mut self.random, room) }
     }
@@ -129,6 +133,15 @@ impl<F: Families> Tracker<F> {
 /// What a client at this address wants: over UDP, whose replies have one list of peers, those of its own family.
 fn wanted<F: Families>(origin: Origin, address: IpAddr, peers: usize) -> Wanted {
     Wanted { peers, family: (origin == Origin::Udp).then(|| F::family(address)) }
+}
+
+/// The same change, with an age in minutes: swarms have it in ticks.
+fn in_minutes(change: Announced, timeout: PeerTimeout) -> Announced {
+    let peer = match change.peer {
+        PeerStatus::Known { minutes_ago } => PeerStatus::Known { minutes_ago: timeout.in_minutes(minutes_ago) },
+        other => other,
+    };
+    Announced { peer, ..change }
 }
 
 // Not methods from here on: the torrent still borrows the swarms while they are called.

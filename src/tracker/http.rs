@@ -119,7 +119,9 @@ impl<F: Families> Tracker<F> {
         };
         match scanner.text(&path) {
             [b'a' | b'?', ..] => self.http_announce(now, peer, lognet, &mut scanner),
-            _ if everything && features::FULLSCRAPE => self.full_scrape(now, from, &scanner),
+            _ if everything && features::FULLSCRAPE && self.settings.full_scrape => {
+                self.full_scrape(now, from, &scanner)
+            }
             [b's', b'c', ..] => self.http_scrape(now, peer, &mut scanner),
             path if path == self.settings.stats_path => {
                 self.check_may_read(from)?;
@@ -149,7 +151,8 @@ impl<F: Families> Tracker<F> {
         if !scanner.enter_query() {
             return Err(Refusal::Parameter);
         }
-        let extras = Extras { ip: features::IP_FROM_QUERY_STRING, ip_v6: F::V6, lognet };
+        let extras =
+            Extras { ip: features::IP_FROM_QUERY_STRING, ip_v6: F::V6, lognet, numwant: self.settings.numwant };
         let said = Parameters::parse(scanner, extras)?;
         if let Some(network) = said.lognet {
             self.body.extend_from_slice(self.log.choose(scanner.text(&network), F::V6)?);

@@ -24,11 +24,11 @@ mod udp;
 use crate::access::List;
 use crate::cluster::Outbox;
 use crate::config::Permissions;
-use crate::limits::{NETWORKS_MEMORY, NUMWANT_MAX, WALK_INTERVAL, WALK_PACE, WALK_SLICE};
+use crate::limits::{NETWORKS_MEMORY, WALK_INTERVAL, WALK_PACE, WALK_SLICE};
 use crate::stats::counters::{Counters, Request};
 use crate::swarm::{Endpoint, Families, Limits, Random, Swarms};
-use crate::types::Interval;
 pub use crate::types::Now;
+use crate::types::{Interval, Intervals, Numwant, PeerTimeout};
 use connection_id::ConnectionIds;
 use ipnet::IpNet;
 use modest::Modest;
@@ -39,7 +39,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 /// What the operator has set about the answers.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// The URL that `/` redirects to, if any.
     pub redirect_url: Option<Vec<u8>>,
@@ -53,6 +53,31 @@ pub struct Settings {
     pub refusing: Refusing,
     /// Peers with lower ports are answered, but not stored.
     pub min_port: u16,
+    /// The announce intervals.
+    pub interval: Intervals,
+    /// How long peers stay.
+    pub peer_timeout: PeerTimeout,
+    /// How many peers replies have.
+    pub numwant: Numwant,
+    /// Full scrapes and dumps are answered, in builds that have them.
+    pub full_scrape: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            redirect_url: None,
+            stats_path: b"stats".to_vec(),
+            metrics_path: b"metrics".to_vec(),
+            version: String::new(),
+            refusing: Refusing::default(),
+            min_port: 0,
+            interval: Intervals::default(),
+            peer_timeout: PeerTimeout::default(),
+            numwant: Numwant::default(),
+            full_scrape: true,
+        }
+    }
 }
 
 /// A tracker with peers of these families.
@@ -90,10 +115,13 @@ impl<F: Families> Tracker<F> {
     pub fn new(settings: Settings, seed: [u64; 2]) -> Self {
         let mut random = Random::new(seed);
         let id = random.next_u64() as u32;
+        let (peer, numwant) = (if F::V6 { Endpoint::<16>::SIZE } else { Endpoint::<4>::SIZE }, settings.numwant.max);
+        let mut swarms = Swarms::new();
+        swarms.set_torrent_timeout(settings.peer_timeout.torrent_ticks());
         Tracker {
+            counters: Counters::new(settings.peer_timeout.minutes(), numwant),
             settings,
-            swarms: Swarms::new(),
-            counters: Counters::default(),
+            swarms,
             observers: Observers::new(F::V4, F::V6),
             log: RequestLog::default(),
             modest: Modest::default(),
@@ -108,7 +136,7 @@ impl<F: Families> Tracker<F> {
             walk_start: WALK_INTERVAL,
             walk_step: WALK_INTERVAL,
             body: Vec::new(),
-            peers: vec![0; NUMWANT_MAX * if F::V6 { Endpoint::<16>::SIZE } else { Endpoint::<4>::SIZE }].into(),
+            peers: vec![0; numwant * peer].into(),
         }
     }
 
@@ -181,7 +209,7 @@ impl<F: Families> Tracker<F> {
         if now.up >= self.walk_step {
             self.walk_step = now.up + WALK_PACE;
             self.observers.expire_step(now);
-            if self.swarms.expire(now.minute(), WALK_SLICE) {
+            if self.swarms.expire(self.tick(now), WALK_SLICE) {
                 self.walk_start = now.up.max(self.walk_start + WALK_INTERVAL);
                 self.walk_step = self.walk_start;
             }
@@ -195,6 +223,11 @@ impl<F: Families> Tracker<F> {
     }
 
     fn interval(&mut self) -> Interval {
-        Interval::from_random(self.random.next_u64())
+        self.settings.interval.draw(self.random.next_u64())
+    }
+
+    /// The swarms' time.
+    fn tick(&self, now: Now) -> u32 {
+        self.settings.peer_timeout.tick(now)
     }
 }

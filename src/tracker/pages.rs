@@ -117,11 +117,12 @@ impl<F: Families> Page<F> {
         let swarms = &tracker.swarms;
         match &mut self.builder {
             Builder::Dump { format, now, cursor, started } => {
+                let timeout = tracker.settings.peer_timeout;
                 if !std::mem::replace(started, true) {
                     dump::start(body, *format);
                 }
-                let end = swarms.walk(cursor, ANSWER_STEP, |hash, counts, minute| {
-                    dump::torrent(body, *format, &hash.0, counts, now.to_wall(minute));
+                let end = swarms.walk(cursor, ANSWER_STEP, |hash, counts, tick| {
+                    dump::torrent(body, *format, &hash.0, counts, timeout.to_wall(tick, *now));
                 });
                 if end {
                     dump::end(body, *format);

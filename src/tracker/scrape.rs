@@ -20,7 +20,8 @@ impl<F: Families> Tracker<F> {
         self.counters.count(Request::UdpScrape, from);
         reply.action(Action::Scrape, prefix.transaction);
         let hashes = udp::scrape_hashes(packet);
-        self.swarms.scrape_each(now.minute(), hashes, |known| reply.scraped(known.unwrap_or_default()));
+        let tick = self.tick(now);
+        self.swarms.scrape_each(tick, hashes, |known| reply.scraped(known.unwrap_or_default()));
     }
 
     /// Answers a scrape over HTTP (BEP 48): of up to 64 torrents, in the order asked. Unknown ones are left out.
@@ -29,8 +30,9 @@ impl<F: Families> Tracker<F> {
             return Err(Refusal::Parameter);
         }
         self.body.extend_from_slice(bencode::SCRAPE_START);
+        let tick = self.tick(now);
         scrape::parse(scanner, |hash| {
-            if let Some(counts) = self.swarms.scrape(now.minute(), &InfoHash(hash)) {
+            if let Some(counts) = self.swarms.scrape(tick, &InfoHash(hash)) {
                 bencode::scraped(&mut self.body, &hash, counts);
             }
         })?;

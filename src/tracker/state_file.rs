@@ -28,7 +28,8 @@ impl<F: Families> Tracker<F> {
                 Some((hash, ..)) if !self.access_list.allows(&hash) => {}
                 Some((hash, minute, downloaded)) => {
                     let refusals = self.swarms.refusals();
-                    self.swarms.restore(&hash, now.from_wall(minute), downloaded);
+                    let tick = self.settings.peer_timeout.from_wall(minute, now);
+                    self.swarms.restore(&hash, tick, downloaded);
                     if self.swarms.refusals() != refusals {
                         return Err(ErrorKind::OutOfMemory.into());
                     }

@@ -3,7 +3,7 @@
 use super::http::{Answered, Content};
 use super::pages::Page;
 use super::{Now, Tracker};
-use crate::features::{ACCESS_LIST, FULLLOG_NETWORKS, FULLSCRAPE, LOG_NUMWANT, SPOT_WOODPECKER, SYNC_LIVE};
+use crate::features::{FULLLOG_NETWORKS, FULLSCRAPE, HAS_ACCESS_LIST, LOG_NUMWANT, SPOT_WOODPECKER, SYNC_LIVE};
 use crate::stats::counters::Counters;
 use crate::stats::figures::{Figures, Gauges, ListFigures, Peers, SyncSent};
 use crate::stats::modes::{Format, Query};
@@ -21,11 +21,13 @@ enum Source<F: Families> {
     Text(Version, fn(&mut Vec<u8>, &Overview<'_>, &Counters)),
     /// A page that is built in slices.
     Walked(fn(&Tracker<F>, Now, Format, Client) -> Page<F>),
+    /// Such a page of all torrents, which the operator may have turned off.
+    Dumped(fn(&Tracker<F>, Now, Format, Client) -> Page<F>),
     /// An error, because this build lacks the mode.
     Refused(Refusal),
 }
 
-use Source::{Refused, Text, Walked};
+use Source::{Dumped, Refused, Text, Walked};
 
 impl<F: Families> Source<F> {
     /// The mode of a request that names none.
@@ -44,7 +46,7 @@ impl<F: Families> Source<F> {
         (b"s24s", Walked(|tracker, _, _, client| Page::networks(tracker.networks_memory, client))),
         (
             b"tpbs",
-            Walked(|_, now, format, client| Page::dump(now, format, client)).if_on(FULLSCRAPE, Refusal::Internal),
+            Dumped(|_, now, format, client| Page::dump(now, format, client)).if_on(FULLSCRAPE, Refusal::Internal),
         ),
         (b"herr", Text(Http11, |out, _, counted| text::errors(out, counted))),
         (b"top10", Walked(|_, _, _, client| Page::top(10, client))),
@@ -55,7 +57,7 @@ impl<F: Families> Source<F> {
         (b"everything", Text(Http10, text::everything)),
         (
             b"statedump",
-            Walked(|_, now, _, client| Page::dump(now, Format::State, client)).if_on(FULLSCRAPE, Refusal::Internal),
+            Dumped(|_, now, _, client| Page::dump(now, Format::State, client)).if_on(FULLSCRAPE, Refusal::Internal),
         ),
         (b"fulllog", Walked(|_, _, _, client| Page::log(client)).if_on(FULLLOG_NETWORKS, Refusal::Internal)),
         (
@@ -90,7 +92,8 @@ impl<F: Families> Tracker<F> {
                 self.body = body;
                 Ok(Content::Body(if F::DUAL { Http11 } else { version }))
             }
-            Walked(page) => Ok(Content::Slices(page(self, now, query.format, client))),
+            Dumped(_) if !self.settings.full_scrape => Err(Refusal::Internal),
+            Walked(page) | Dumped(page) => Ok(Content::Slices(page(self, now, query.format, client))),
             Refused(refusal) => Err(refusal),
         }
     }
@@ -113,7 +116,7 @@ impl<F: Families> Tracker<F> {
 
     /// All figures, the server's among them.
     pub(super) fn figures<'a>(&'a self, now: Now, gauges: &'a Gauges) -> Figures<'a> {
-        let list = ACCESS_LIST.map(|_| {
+        let list = HAS_ACCESS_LIST.then(|| {
             let ((entries, changes), reads) = (self.access_list.lengths(), self.access_list.reads());
             ListFigures {
                 entries,

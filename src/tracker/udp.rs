@@ -45,7 +45,7 @@ impl<F: Families> Tracker<F> {
     }
 
     fn udp_announce(&mut self, now: Now, from: IpAddr, prefix: &Prefix, packet: &[u8], reply: &mut Reply<'_>) {
-        let Some(said) = udp::parse_announce(packet) else {
+        let Some(said) = udp::parse_announce(packet, self.settings.numwant.max) else {
             return self.counters.detail(|detail| detail.malformed += 1);
         };
         match self.announce(now, Origin::Udp, from, &said, reply.room_for_peers()) {

@@ -4,12 +4,11 @@ use super::http::Refusal;
 use super::number::Number;
 use super::query::{Context, Scanner, Token};
 use crate::address::read_ip;
-use crate::limits::{NUMWANT_DEFAULT, NUMWANT_MAX};
-use crate::types::{Announce, InfoHash};
+use crate::types::{Announce, InfoHash, Numwant};
 use std::net::IpAddr;
 use std::ops::Range;
 
-/// Which parameters are read that only some builds know.
+/// How parameters are read: those that only some builds know, and what the operator has set.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Extras {
     /// `ip=` names the peer's address.
@@ -18,6 +17,8 @@ pub struct Extras {
     pub ip_v6: bool,
     /// `lognet=` names a network whose requests are logged.
     pub lognet: bool,
+    /// How many peers a reply has.
+    pub numwant: Numwant,
 }
 
 /// The parameters of an announce.
@@ -56,7 +57,7 @@ impl Parameters {
             seeding: false,
             completed: false,
             stopped: false,
-            numwant: NUMWANT_DEFAULT,
+            numwant: extras.numwant.default,
             ip: None,
             lognet: None,
         };
@@ -95,7 +96,7 @@ impl Parameters {
                 self.completed |= scanner.text(&event) == b"completed";
                 self.stopped |= scanner.text(&event) == b"stopped";
             }
-            b"numwant" => self.numwant = within_limits(number(scanner)?),
+            b"numwant" => self.numwant = within_limits(number(scanner)?, extras.numwant),
             b"compact" | b"compact6" => {
                 if number(scanner)?.is_zero() {
                     return Err(Refusal::Compact);
@@ -113,11 +114,11 @@ impl Parameters {
     }
 }
 
-fn within_limits(wanted: Number) -> usize {
+fn within_limits(wanted: Number, numwant: Numwant) -> usize {
     if wanted.negative && !wanted.is_zero() {
-        return NUMWANT_DEFAULT;
+        return numwant.default;
     }
-    usize::try_from(wanted.magnitude).map_or(NUMWANT_MAX, |wanted| wanted.min(NUMWANT_MAX))
+    usize::try_from(wanted.magnitude).map_or(numwant.max, |wanted| wanted.min(numwant.max))
 }
 
 /// The value of the name just read; empty where there is none.
@@ -188,6 +189,13 @@ mod tests {
         assert_eq!(numwant("numwant=99999999999999999999999"), 200);
         assert_eq!(parse("numwant="), Err(Refusal::Parameter));
         assert_eq!(parse("numwant=1x"), Err(Refusal::Parameter));
+        let extras = Extras { numwant: Numwant { default: 3, max: 7 }, ..Extras::default() };
+        for (query, wanted) in [("port=1", 3), ("numwant=-1", 3), ("numwant=0", 0), ("numwant=7", 7), ("numwant=8", 7)]
+        {
+            let mut bytes = format!("{query} HTTP/1.0\r\n\r\n").into_bytes();
+            let said = Parameters::parse(&mut Scanner::new(&mut bytes, 0), extras).unwrap();
+            assert_eq!(said.numwant, wanted, "{query}");
+        }
     }
 
     #[test]
@@ -219,7 +227,7 @@ mod tests {
         assert_eq!(parse("ip=%zz").unwrap().ip, None);
         let read_in = |ip_v6, query: &str| {
             let mut bytes = format!("{query} HTTP/1.0\r\n\r\n").into_bytes();
-            let extras = Extras { ip: true, ip_v6, lognet: false };
+            let extras = Extras { ip: true, ip_v6, ..Extras::default() };
             Parameters::parse(&mut Scanner::new(&mut bytes, 0), extras).map(|said| said.ip)
         };
         let read = |query| read_in(false, query);

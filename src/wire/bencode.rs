@@ -93,6 +93,7 @@ pub fn scraped(out: &mut Vec<u8>, info_hash: &[u8; 20], counts: Counts) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::Intervals;
 
     const COUNTS: Counts = Counts { seeders: 1, leechers: 2, downloaded: 3 };
 
@@ -104,7 +105,7 @@ mod tests {
 
     #[test]
     fn bodies() {
-        let interval = Interval::from_random(1);
+        let interval = Intervals::around(1801).draw(0);
         assert_eq!(
             text(|out| announced(out, COUNTS, interval, PeerLists { v4: Some(b"abcdef"), v6: None })),
             "d8:completei1e10:downloadedi3e10:incompletei2e8:intervali1621e12:min intervali810e5:peers6:abcdefe"

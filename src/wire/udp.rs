@@ -15,6 +15,9 @@ const ANNOUNCE: usize = 98;
 /// Bytes of a reply to an announce before the peers (BEP 15).
 const ANNOUNCED: usize = 20;
 
+/// Bytes of the reply to a connect request (BEP 15).
+pub const CONNECTED: usize = 16;
+
 /// Bytes of a reply with action and transaction only.
 const ACTION_ONLY: usize = 8;
 
@@ -65,8 +68,9 @@ impl Prefix {
     }
 }
 
-/// Reads an announce. `None` if the packet is too short. The address that the client names is ignored.
-pub fn parse_announce(packet: &[u8]) -> Option<Announce> {
+/// Reads an announce that is answered with so many peers at most. `None` if the packet is too short. The address that the client names
+/// is ignored.
+pub fn parse_announce(packet: &[u8], numwant_max: usize) -> Option<Announce> {
     let packet: &[u8; ANNOUNCE] = packet.first_chunk()?;
     let event = u32::from_be_bytes(*field(packet, 80)?);
     let numwant = u32::from_be_bytes(*field(packet, 92)?);
@@ -77,7 +81,7 @@ pub fn parse_announce(packet: &[u8]) -> Option<Announce> {
         seeding: *field::<8>(packet, 64)? == [0; 8],
         completed: event == 1,
         stopped: event == 3,
-        numwant: usize::try_from(numwant).map_or(NUMWANT_MAX, |wanted| wanted.min(NUMWANT_MAX)),
+        numwant: usize::try_from(numwant).map_or(numwant_max, |wanted| wanted.min(numwant_max)),
     })
 }
 
@@ -183,6 +187,7 @@ impl<'a> Reply<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::Intervals;
     use proptest::prelude::*;
 
     #[test]
@@ -209,8 +214,8 @@ mod tests {
         assert_eq!(Prefix::parse(&packet(u32::MAX, 16)), None);
         let prefix = Prefix::parse(&packet(2, 16)).unwrap();
         assert_eq!((prefix.action, prefix.transaction), (Action::Scrape, [1, 2, 3, 4]));
-        assert_eq!(parse_announce(&packet(1, 97)), None);
-        assert!(parse_announce(&packet(1, 120)).is_some());
+        assert_eq!(parse_announce(&packet(1, 97), 1), None);
+        assert!(parse_announce(&packet(1, 120), 1).is_some());
         for nothing in [packet(0, 98), packet(1, 97), packet(2, 98), packet(3, 98)] {
             assert_eq!(announced_info_hash(&nothing), None);
         }
@@ -225,13 +230,14 @@ mod tests {
         bytes[92..96].copy_from_slice(&[255; 4]);
         bytes[96..98].copy_from_slice(&[0x1a, 0xe1]);
         assert_eq!(announced_info_hash(&bytes), Some(InfoHash(*b"info_hash_info_hash_")));
-        let said = parse_announce(&bytes).unwrap();
+        assert_eq!(parse_announce(&bytes, 7).unwrap().numwant, 7);
+        let said = parse_announce(&bytes, 200).unwrap();
         assert_eq!(said.info_hash, InfoHash(*b"info_hash_info_hash_"));
         assert!(!said.seeding && !said.completed && said.stopped);
         assert_eq!((said.numwant, said.port), (200, [0x1a, 0xe1]));
         bytes[64] = 0;
         bytes[83] = 1;
-        let said = parse_announce(&bytes).unwrap();
+        let said = parse_announce(&bytes, 200).unwrap();
         assert!(said.seeding && said.completed && !said.stopped);
     }
 
@@ -256,7 +262,7 @@ mod tests {
             let mut reply = Reply::new(&mut buffer);
             let peers = NUMWANT_MAX * endpoint;
             assert!(reply.room_for_peers().len() >= peers);
-            reply.announced([0; 4], Interval::from_random(0), Counts::default(), peers);
+            reply.announced([0; 4], Intervals::default().draw(0), Counts::default(), peers);
             assert_eq!(reply.length(), ANNOUNCED + NUMWANT_MAX * endpoint);
         }
     }
@@ -265,7 +271,7 @@ mod tests {
         #[test]
         fn arbitrary_packets_are_read(bytes in prop::collection::vec(any::<u8>(), 0..2000)) {
             Prefix::parse(&bytes);
-            parse_announce(&bytes);
+            parse_announce(&bytes, 200);
             prop_assert!(scrape_hashes(&bytes).count() <= UDP_SCRAPE_MAX);
         }
     }

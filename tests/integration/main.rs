@@ -4,14 +4,17 @@
 //! choose what runs: `cargo test --test integration access::`.
 
 mod access;
+mod access_mode;
 mod ceilings;
 mod clients;
 mod confinement;
 mod connections;
 mod conversations;
 mod differential;
+mod dry_run;
 mod dual;
 mod harness;
+mod health;
 mod keepalive;
 mod layout;
 mod list_changes;
@@ -24,6 +27,7 @@ mod operators;
 mod process;
 mod refusals;
 mod service_manager;
+mod settings;
 mod signals;
 mod soak;
 mod syslog;

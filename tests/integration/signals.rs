@@ -76,7 +76,7 @@ fn a_signal_ends_a_start_that_reads_a_large_state_file() {
 #[test]
 fn a_signal_ends_a_start_that_reads_a_large_access_list() {
     let build = Build::under_test();
-    let option = match (build.has("accesslist-white"), build.has("accesslist-black")) {
+    let option = match (build.has("accesslist-white") || build.has("accesslist-any"), build.has("accesslist-black")) {
         (true, _) => "-w",
         (_, true) => "-b",
         _ => return harness::for_another_build("needs an access list"),

@@ -4,7 +4,7 @@
 use super::PeerSet;
 use super::paged::{PageView, Paged};
 use super::{ARRAY_MAX, Peers, Pool, Store, Stored};
-use crate::limits::{NUMWANT_MAX, SWARM_PEER_PAGE};
+use crate::limits::{NUMWANT_MAX, NUMWANTS, SWARM_PEER_PAGE};
 use crate::swarm::{Endpoint, Random};
 use smallvec::SmallVec;
 use std::ops::Range;
@@ -132,7 +132,7 @@ fn from_paged<const N: usize>(
     let places = paged.tree.numbers() * SWARM_PEER_PAGE;
     let is_dense = there >= wanted.saturating_mul(SAMPLE_LARGE) && places <= there.saturating_mul(SAMPLE_SPARSE);
     match u32::try_from(places) {
-        Ok(places) if is_dense && wanted <= NUMWANT_MAX => {
+        Ok(places) if is_dense && wanted <= *NUMWANTS.end() as usize => {
             let run = run_of(wanted);
             let sampling = Sampling { paged, pool, minute, run, left: wanted, taken: Taken::new() };
             sampling.sample(places, random, reply);
@@ -263,7 +263,7 @@ fn pick<const N: usize>(
 struct Taken {
     /// A bit that is not set tells that none of the places that share it was taken; one that is set tells nothing yet.
     bits: [u64; WORDS],
-    /// Not more than peers are wanted, so adding one needs no memory.
+    /// Not more than peers are wanted, so adding one needs no memory, unless the operator allows for longer replies.
     runs: SmallVec<[Range<u32>; NUMWANT_MAX]>,
 }
 

@@ -101,6 +101,7 @@ fn own_features() -> Vec<String> {
         ("compression-gzip-always", cfg!(feature = "compression-gzip-always")),
         ("accesslist-black", cfg!(feature = "accesslist-black")),
         ("accesslist-white", cfg!(feature = "accesslist-white")),
+        ("accesslist-any", cfg!(feature = "accesslist-any")),
         ("dynamic-accesslist", cfg!(feature = "dynamic-accesslist")),
         ("sync-live", cfg!(feature = "sync-live")),
         ("restrict-stats", cfg!(feature = "restrict-stats")),

@@ -101,6 +101,9 @@ pub const RECIPES: &[(&str, &str)] = &[
         "sed -i '/DYNAMIC_ACCESSLIST/s/^#*//; /ACCESSLIST_BLACK/s/^#*//' Makefile; make",
         "accesslist-black dynamic-accesslist fullscrape",
     ),
+    // our own
+    ("sed -i '/ACCESSLIST_ANY/s/^#*//' Makefile; make", "accesslist-any fullscrape"),
+    ("make FEATURES='-DWANT_ACCESSLIST_ANY -DWANT_DYNAMIC_ACCESSLIST'", "accesslist-any dynamic-accesslist"),
     // what the original takes and what changes nothing there
     ("make FEATURES='-DWANT_V6 -D_DEBUG_HTTPERROR -O2 -I/usr/include'", "v6"),
     ("make FEATURES='-DWANT_ARC4RANDOM -DWANT_DEV_RANDOM'", "arc4random dev-random"),
