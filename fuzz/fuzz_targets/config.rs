@@ -16,6 +16,7 @@ fuzz_target!(|data: &[u8]| {
             restrict_stats: true,
             metrics: true,
             ip_from_proxy: true,
+            metrics: true,
             v6,
             dual_stack,
             v4_only: false,

@@ -7,7 +7,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use opentracker::limits::{ANSWERS_BUDGET, CONNECTION_BYTES_MAX, UDP_RECEIVE_BUFFER};
-use opentracker::server::{Bounds, Server, Sockets};
+use opentracker::server::{Bounds, Opened, Server, Sockets};
 use opentracker::swarm::Dual;
 use opentracker::sys::clock::Clock;
 use opentracker::sys::signals::Signals;
@@ -36,7 +36,7 @@ fn server() -> [SocketAddr; 2] {
         let sockets = Sockets { listeners: vec![tcp], connections, udp: vec![(udp, 0)], ..Sockets::default() };
         std::thread::spawn(move || {
             let (clock, signals) = (Clock::new().expect("a clock"), Signals::new().expect("signals"));
-            let server = Server::new(clock, signals, sockets, tracker::<Dual>(), None, Vec::new(), None);
+            let server = Server::new(clock, signals, sockets, tracker::<Dual>(), None, Vec::new(), Opened::default());
             server.expect("a server").run().expect("it goes on")
         });
         addresses

@@ -1,8 +1,8 @@
 //! What the targets share: a tracker that does all that it can, bytes that become operations, and time that passes.
 
 use opentracker::config::Permissions;
-use opentracker::swarm::Families;
 use opentracker::stats::figures::Gauges;
+use opentracker::swarm::Families;
 use opentracker::tracker::http::Answer;
 use opentracker::tracker::{Now, Settings, Tracker};
 use std::net::IpAddr;
