@@ -19,7 +19,10 @@ fuzz_target!(|data: &[u8]| {
     }
     for (lognet, ip_v6) in [(true, false), (true, true), (false, false), (false, true)] {
         let mut bytes = data.to_vec();
-        let _ = Parameters::parse(&mut Scanner::new(&mut bytes, 0), Extras { ip: true, ip_v6, lognet, ..Extras::default() });
+        let _ = Parameters::parse(
+            &mut Scanner::new(&mut bytes, 0),
+            Extras { ip: true, ip_v6, lognet, ..Extras::default() },
+        );
     }
     let mut bytes = data.to_vec();
     let mut hashes = 0;
