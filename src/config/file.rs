@@ -341,7 +341,7 @@ mod tests {
         for setting in sample.lines().filter_map(|line| line.strip_prefix('#')) {
             if let Some((key, _)) = setting.split_once(' ').filter(|(key, _)| key.contains('.')) {
                 let list = if key == "access.blacklist" { AccessList::Black } else { AccessList::White };
-                let switches = Switches { accesslist: Some(list), ..ALL };
+                let switches = Switches { accesslist: Some(list), accesslist_any: key == "access.list_mode", ..ALL };
                 assert!(matches!(read(setting.as_bytes(), switches)[..], [Ok(_)]), "{setting}");
             }
         }
