@@ -329,7 +329,7 @@ mod tests {
             assert_eq!((ends(intervals), intervals.longest()), ((shortest, longest), longest));
         }
         let drawn: std::collections::BTreeSet<_> =
-            (0..360).map(|n| Intervals::default().draw((n * 2 + 1) * (1 << 63) / 360).seconds()).collect();
+            (0..360).map(|n: u128| Intervals::default().draw((((n * 2 + 1) << 63) / 360) as u64).seconds()).collect();
         assert_eq!(drawn.len(), 360, "all of them are equally likely");
     }
 

@@ -243,7 +243,7 @@ fn nobody() -> (u32, u32) {
 }
 
 /// Local addresses of the sockets in a process's network that are its own and of the family of this one: `tcp` or `udp`.
-fn sockets(pid: u32, kind: &str, of: SocketAddr) -> Vec<SocketAddr> {
+pub fn sockets(pid: u32, kind: &str, of: SocketAddr) -> Vec<SocketAddr> {
     let family = if of.is_ipv6() { "6" } else { "" };
     let table = std::fs::read_to_string(format!("/proc/{pid}/net/{kind}{family}")).unwrap_or_default();
     let own: Vec<String> = std::fs::read_dir(format!("/proc/{pid}/fd"))

@@ -2,6 +2,7 @@
 
 use crate::harness::udp::Announce;
 use crate::harness::{self, AT_ONCE, SILENCE, SOON, Scratch, Starter, Tracker, hash, percent, within};
+use crate::process::sockets;
 use rustix::process::Signal;
 use std::ffi::OsString;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -254,15 +255,16 @@ fn sockets_that_are_handed_over_are_used_in_place_of_binding() {
 fn sockets_that_are_handed_over_need_not_be_named() {
     for workers in [0, 2] {
         let starter = Starter::new().allow([hash(1)]).bare();
-        let sockets = bound(listens(&starter));
+        let address = starter.tcp_address();
+        let handed = bound(listens(&starter));
         let config = format!("tracker.rootdir {}\nlisten.udp.workers {workers}\n", starter.scratch().path().display());
         let words = starter.words_of_the_build();
         let starter = starter.file("conf", config.as_bytes()).args(["-f", "conf"]).args(words);
-        let tracker = starter.hand_over(sockets).start();
+        let tracker = starter.hand_over(handed).start();
         serves(&tracker);
         // and the default port is left alone
-        let ip = tracker.build().wildcard();
-        assert!(TcpListener::bind((ip, 6969)).is_ok());
+        let bound = ["tcp", "udp"].map(|kind| sockets(tracker.pid(), kind, address));
+        assert!(bound.iter().all(|some| !some.is_empty() && some.iter().all(|at| at.port() != 6969)), "{bound:?}");
     }
 }
 
