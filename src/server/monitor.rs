@@ -59,7 +59,7 @@ impl Monitor {
             sync: self.sync.as_ref().and_then(Watched::figures),
             turns: self.turns.clone(),
             process: figures::Process {
-                cpu: Some(cpu_time()),
+                cpu: cpu_time(),
                 resident_bytes: usage.resident_bytes,
                 virtual_bytes: usage.virtual_bytes,
                 descriptors: self.descriptors.map(|own| own + waiting as u64 + 1),

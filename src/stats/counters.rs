@@ -179,6 +179,12 @@ impl Counters {
         &self.errors
     }
 
+    /// HTTP requests answered with 400.
+    pub fn malformed_http(&self) -> u64 {
+        let [(_, malformed), ..] = self.errors_by_code();
+        malformed
+    }
+
     /// The HTTP errors so far by their code, without redirections.
     pub fn errors_by_code(&self) -> [(u16, u64); 5] {
         let [_, request, parameter, compact, not_modest, never, denied, not_found, internal] = self.errors;

@@ -12,6 +12,8 @@ use std::time::Duration;
 pub enum Form {
     /// Prometheus' text format.
     Prometheus,
+    /// A JSON document.
+    Json,
 }
 
 impl Form {
@@ -19,6 +21,7 @@ impl Form {
     pub fn media_type(self) -> &'static str {
         match self {
             Form::Prometheus => "text/plain; version=0.0.4; charset=utf-8",
+            Form::Json => "application/json",
         }
     }
 }

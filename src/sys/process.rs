@@ -4,7 +4,7 @@
 use super::headroom::kilobytes;
 use rustix::fs::{Dir, Mode, OFlags};
 use rustix::io::pread;
-use rustix::time::{ClockId, clock_gettime};
+use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
@@ -58,10 +58,16 @@ impl Process {
     }
 }
 
-/// Time that the process was on a processor, for itself or in calls of the system.
-pub fn cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    Duration::new(time.tv_sec.try_into().unwrap_or_default(), time.tv_nsec.try_into().unwrap_or_default())
+/// Time that the process was on a processor, for itself or in calls of the system. `None`: the system does not say.
+pub fn cpu_time() -> Option<Duration> {
+    let mut usage = MaybeUninit::<libc::rusage>::uninit();
+    // SAFETY: the call writes the usage, unless it returns an error; only then it is not read.
+    let usage = unsafe { (libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()) == 0).then(|| usage.assume_init())? };
+    let time = |time: libc::timeval| {
+        let seconds = Duration::from_secs(time.tv_sec.try_into().unwrap_or_default());
+        seconds + Duration::from_micros(time.tv_usec.try_into().unwrap_or_default())
+    };
+    Some(time(usage.ru_utime) + time(usage.ru_stime))
 }
 
 #[cfg(all(test, target_os = "linux"))]
@@ -74,7 +80,7 @@ mod tests {
         let usage = process.usage();
         let (resident, virtual_bytes) = (usage.resident_bytes.unwrap(), usage.virtual_bytes.unwrap());
         assert!(resident > 1 << 20 && resident < virtual_bytes, "{usage:?}");
-        assert!(cpu_time() > Duration::ZERO);
+        assert!(cpu_time().is_some_and(|time| time > Duration::ZERO));
         // other tests open and close descriptors meanwhile
         assert!(process.count_descriptors().unwrap() >= 5);
     }

@@ -7,7 +7,7 @@ use crate::address::read_ip;
 use crate::config::Permissions;
 use crate::features;
 use crate::stats::figures::{Form, Gauges};
-use crate::stats::metrics;
+use crate::stats::{json, metrics};
 use crate::swarm::{Chosen, Families};
 use crate::types::Origin;
 use crate::wire::announce::{Extras, Parameters};
@@ -76,6 +76,7 @@ impl<F: Families> Tracker<F> {
         let figures = self.figures(now, gauges);
         match form {
             Form::Prometheus => metrics::write(&mut body, &figures),
+            Form::Json => json::write(&mut body, &figures),
         }
         http::success(out, Version::Http11, form.media_type(), body.len());
         out.extend_from_slice(&body);

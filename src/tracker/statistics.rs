@@ -3,9 +3,11 @@
 use super::http::{Answered, Content};
 use super::pages::Page;
 use super::{Now, Tracker};
-use crate::features::{FULLLOG_NETWORKS, FULLSCRAPE, HAS_ACCESS_LIST, LOG_NUMWANT, SPOT_WOODPECKER, SYNC_LIVE};
+use crate::features::{
+    FULLLOG_NETWORKS, FULLSCRAPE, HAS_ACCESS_LIST, LOG_NUMWANT, METRICS, SPOT_WOODPECKER, SYNC_LIVE,
+};
 use crate::stats::counters::Counters;
-use crate::stats::figures::{Figures, Gauges, ListFigures, Peers, SyncSent};
+use crate::stats::figures::{Figures, Form, Gauges, ListFigures, Peers, SyncSent};
 use crate::stats::modes::{Format, Query};
 use crate::stats::text::{self, Overview};
 use crate::swarm::Families;
@@ -23,11 +25,13 @@ enum Source<F: Families> {
     Walked(fn(&Tracker<F>, Now, Format, Client) -> Page<F>),
     /// Such a page of all torrents, which the operator may have turned off.
     Dumped(fn(&Tracker<F>, Now, Format, Client) -> Page<F>),
+    /// All figures, in a form.
+    Shown(Form),
     /// An error, because this build lacks the mode.
     Refused(Refusal),
 }
 
-use Source::{Dumped, Refused, Text, Walked};
+use Source::{Dumped, Refused, Shown, Text, Walked};
 
 impl<F: Families> Source<F> {
     /// The mode of a request that names none.
@@ -69,7 +73,14 @@ impl<F: Families> Source<F> {
             b"numwants",
             Text(Http11, |out, _, counted| text::numwants(out, counted)).if_on(LOG_NUMWANT, Refusal::Parameter),
         ),
+        (b"json", Shown(Form::Json)),
     ];
+
+    /// Those that this build knows. To builds without `metrics` the last one is a word as any other.
+    fn modes() -> &'static [(&'static [u8], Self)] {
+        let without = Self::MODES.split_last().map_or(Self::MODES, |(_, others)| others);
+        if METRICS { Self::MODES } else { without }
+    }
 
     /// This mode in builds with its switch, and an error in others.
     const fn if_on(self, switch: bool, otherwise: Refusal) -> Self {
@@ -81,7 +92,7 @@ impl<F: Families> Tracker<F> {
     /// Answers a request for the statistics.
     pub(super) fn statistics(&mut self, now: Now, scanner: &mut Scanner<'_>) -> Answered<F> {
         let mut client = Client::of(scanner.bytes());
-        let query = Query::parse(scanner, Source::<F>::MODES, Source::DEFAULT, F::DUAL)?;
+        let query = Query::parse(scanner, Source::<F>::modes(), Source::DEFAULT, F::DUAL)?;
         if F::DUAL {
             client = client.after_query(scanner.rest());
         }
@@ -94,6 +105,7 @@ impl<F: Families> Tracker<F> {
             }
             Dumped(_) if !self.settings.full_scrape => Err(Refusal::Internal),
             Walked(page) | Dumped(page) => Ok(Content::Slices(page(self, now, query.format, client))),
+            Shown(form) => Ok(Content::Figures(form)),
             Refused(refusal) => Err(refusal),
         }
     }

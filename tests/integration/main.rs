@@ -13,6 +13,7 @@ mod conversations;
 mod differential;
 mod dry_run;
 mod dual;
+mod exporters;
 mod harness;
 mod health;
 mod keepalive;

@@ -100,17 +100,15 @@ fn refusals(page: &mut Page<'_>, counted: &Counters) {
         page.sample(&[("protocol", &protocol), ("reason", &"not_listed")], detail.not_listed(origin));
         page.sample(&[("protocol", &protocol), ("reason", &"memory")], detail.not_stored(origin));
     }
-    let errors = counted.errors();
-    let malformed: u64 = errors.iter().skip(1).take(3).sum();
     for (protocol, reason, count) in [
-        ("http", "malformed", malformed),
+        ("http", "malformed", counted.malformed_http()),
         ("http", "shed", detail.connections_shed),
         ("udp", "malformed", detail.malformed),
         ("udp", "connection_id", counted.udp_mismatches),
     ] {
         page.sample(&[("protocol", &protocol), ("reason", &reason)], count);
     }
-    let [redirects, ..] = errors;
+    let [redirects, ..] = counted.errors();
     page.counter("opentracker_http_redirects_total", redirects, "Requests that were redirected.");
     page.metric("opentracker_http_errors_total", Kind::Counter, "HTTP requests answered with an error, by its code.");
     for (code, count) in counted.errors_by_code() {

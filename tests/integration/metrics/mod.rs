@@ -1,7 +1,9 @@
 //! The figures for programs that collect them (`metrics`): `GET /metrics` as its bytes are, as promtool reads it, and as a real Prometheus
-//! scrapes it.
+//! scrapes it; and the same as JSON.
 
-mod page;
+mod dashboard;
+mod json;
+pub mod page;
 mod prometheus;
 
 use std::time::Duration;
@@ -129,14 +131,17 @@ fn builds_without_the_switch_have_neither_page_nor_key() {
     if tracker.build().has("metrics") {
         return harness::for_another_build("needs a build without metrics");
     }
-    let answer = |target| {
+    let answer = |target: &str| {
         let reply = tracker.get(target);
         (reply.head(), reply.text())
     };
     let refusal = answer("/nowhere");
     assert_eq!(answer("/metrics"), refusal);
     assert_eq!(answer("/figures"), refusal);
-    assert_eq!(answer("/stats?mode=json"), answer("/stats?mode=nothing"));
+    for query in ["mode=", "mode=peer&mode=", "info_hash=x&mode="] {
+        assert_eq!(answer(&format!("/stats?{query}json")), answer(&format!("/stats?{query}nothing")));
+    }
+    assert_eq!(answer("/stats?mode=json&mode=torr"), answer("/stats?mode=nothing&mode=torr"));
     assert_eq!(tracker.stderr(), "Unhandled line in config file: access.metrics_path figures\n");
 }
 

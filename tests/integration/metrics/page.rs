@@ -1,5 +1,7 @@
 //! A page of metrics, read.
 
+use std::collections::BTreeSet;
+
 use crate::harness::Tracker;
 
 /// The samples of a page, in its order.
@@ -56,6 +58,25 @@ impl Page {
         let labels = labels.join(",");
         let found = self.0.iter().find(|sample| sample.name == name && sample.labels == labels);
         found.unwrap_or_else(|| panic!("no {name} with {labels:?}: {:?}", self.all(name))).value
+    }
+
+    /// The names of all samples.
+    pub fn names(&self) -> BTreeSet<&str> {
+        self.0.iter().map(|sample| sample.name.as_str()).collect()
+    }
+
+    /// The sum of the samples that a selector such as `name{label="value"}` selects.
+    #[track_caller]
+    pub fn sum_of(&self, selector: &str) -> f64 {
+        let (name, wanted) = selector.split_once('{').unwrap_or((selector, "}"));
+        let wanted: Vec<_> = wanted.trim_end_matches('}').split(',').filter(|label| !label.is_empty()).collect();
+        let selected = self.all(name).into_iter().filter(|(labels, _)| {
+            let labels: Vec<_> = labels.split(',').collect();
+            wanted.iter().all(|label| labels.contains(label))
+        });
+        let values: Vec<f64> = selected.map(|(_, value)| value).collect();
+        assert!(!values.is_empty(), "nothing is selected by {selector}");
+        values.iter().sum()
     }
 
     /// The sum of all samples of a metric, of which there must be some.
