@@ -271,10 +271,10 @@ fn sockets_that_are_handed_over_need_not_be_named() {
 #[test]
 fn descriptors_of_no_use_are_named() {
     let starter = Starter::new().allow([hash(1)]);
-    let (pipe, _end) = std::io::pipe().expect("a pipe");
+    let (pipe, _end) = rustix::pipe::pipe().expect("a pipe");
     let not_listening = std::os::unix::net::UnixStream::pair().expect("two sockets").0;
     let [tcp, udp] = bound(listens(&starter));
-    let tracker = starter.hand_over([pipe.into(), tcp, not_listening.into(), udp]).start();
+    let tracker = starter.hand_over([pipe, tcp, not_listening.into(), udp]).start();
     let lines = tracker.stderr();
     let begins = |n: u32| format!("Warning: descriptor {n}, which the service manager hands over, is of no use: ");
     assert_eq!(lines.lines().count(), 2, "{lines}");
