@@ -59,12 +59,7 @@ const ORDINARY: u32 = 65_534;
 /// A tracker whose UDP is served by workers, with HTTP beside it.
 fn with_workers() -> Starter {
     let starter = Starter::new().allow([hash(1)]).bare();
-    let config = format!(
-        "listen.tcp {}\nlisten.udp.workers 2\nlisten.udp {}\ntracker.rootdir {}\n",
-        starter.tcp_address(),
-        starter.udp_address(),
-        starter.scratch().path().display()
-    );
+    let config = starter.config_with_workers(2);
     let words = starter.words_of_the_build();
     starter.file("conf", config.as_bytes()).file("state", b"").args(["-f", "conf", "-l", "state"]).args(words)
 }

@@ -13,22 +13,6 @@ fn tracker() -> Tracker {
     Starter::new().allow((0..10).map(hash)).start()
 }
 
-/// A tracker that has had requests of every kind.
-fn busy_tracker() -> Tracker {
-    let tracker = tracker();
-    let mut udp = tracker.udp();
-    for n in 0..5 {
-        udp.announce(&Announce { left: n % 2, event: 1, ..Announce::new(hash(n), 1) });
-    }
-    udp.announce(&Announce::new(hash(1), 1));
-    udp.scrape(&[hash(1)]);
-    tracker.get(&format!("/announce?info_hash={}&port=5", percent(&hash(2))));
-    tracker.get(&format!("/scrape?info_hash={}", percent(&hash(2))));
-    tracker.get("/announce?info_hash=x");
-    tracker.get("/nowhere");
-    tracker
-}
-
 /// A page of statistics. Builds with `compression-gzip` compress the long ones.
 fn page(tracker: &Tracker, mode: &str) -> Vec<u8> {
     let reply = tracker.get(&format!("/stats?mode={mode}"));
@@ -40,7 +24,7 @@ fn page(tracker: &Tracker, mode: &str) -> Vec<u8> {
 
 #[test]
 fn pages_of_numbers() {
-    let tracker = busy_tracker();
+    let tracker = Tracker::busy();
     let seconds = r"(\d+) seconds \((\d+) hours\)\n";
     let torrents = r"\nopentracker serving (\d+) torrents\nopentracker";
     assert_eq!(matches(&page(&tracker, "peer"), &format!(r"(\d+)\n(\d+){torrents}")), [6, 3, 5]);
@@ -62,7 +46,7 @@ fn pages_of_numbers() {
 
 #[test]
 fn tables_of_numbers() {
-    let tracker = busy_tracker();
+    let tracker = Tracker::busy();
     let lines: String = (0..45).map(|minutes| format!(r"{minutes:02} (\d+)\n")).collect();
     let renewed = matches(&page(&tracker, "renew"), &lines);
     assert_eq!((renewed[0], renewed[1..].iter().sum::<u64>()), (1, 0));
@@ -88,7 +72,7 @@ fn tables_of_numbers() {
 
 #[test]
 fn everything_is_xml_in_a_fixed_order() {
-    let tracker = busy_tracker();
+    let tracker = Tracker::busy();
     let page = String::from_utf8(page(&tracker, "everything")).expect("text");
     let document = roxmltree::Document::parse(&page).expect("XML");
     let mut names = Vec::new();
@@ -147,7 +131,7 @@ fn dumps_are_lines() {
     if !built_with("fullscrape") {
         return;
     }
-    let tracker = busy_tracker();
+    let tracker = Tracker::busy();
     let line = r"(?:[A-F0-9]{40}:\d+:\d+\n)";
     assert_eq!(matches(&page(&tracker, "tpbs&format=txt"), &format!("{line}{{5}}")), [0; 0]);
     matches(&page(&tracker, "tpbs&format=txtp"), r"(?:[A-F0-9]{40}:\d+:\d+:\d+\n){5}");
@@ -162,7 +146,7 @@ fn a_restart_keeps_torrents_and_downloads() {
     if !built_with("fullscrape") {
         return;
     }
-    let tracker = busy_tracker();
+    let tracker = Tracker::busy();
     let state = page(&tracker, "statedump");
     let before = page(&tracker, "tpbs&format=txtp");
     let again = Starter::new().allow((0..10).map(hash)).file("state", &state).args(["-l", "state"]).start();

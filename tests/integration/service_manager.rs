@@ -96,12 +96,7 @@ fn it_reports_its_life_also_from_another_root_directory() {
 fn it_reports_its_life_where_workers_serve_udp() {
     let manager = Manager::at_a_path();
     let starter = manager.starter().bare();
-    let config = format!(
-        "listen.tcp {}\nlisten.udp.workers 2\nlisten.udp {}\ntracker.rootdir {}\n",
-        starter.tcp_address(),
-        starter.udp_address(),
-        starter.scratch().path().display()
-    );
+    let config = starter.config_with_workers(2);
     let words = starter.words_of_the_build();
     live(&manager, starter.file("conf", config.as_bytes()).args(["-f", "conf"]).args(words));
 }

@@ -203,6 +203,16 @@ impl Starter {
         SocketAddr::new(self.address, self.udp)
     }
 
+    /// A config file: HTTP, UDP with so many workers, and the root directory.
+    pub fn config_with_workers(&self, workers: usize) -> String {
+        format!(
+            "listen.tcp {}\nlisten.udp.workers {workers}\nlisten.udp {}\ntracker.rootdir {}\n",
+            self.tcp_address(),
+            self.udp_address(),
+            self.scratch.path().display()
+        )
+    }
+
     /// The words that other builds need to behave as a default build does: a list of what is allowed, a blessing, an address for live
     /// sync, at which no sender is blessed.
     pub fn words_of_the_build(&self) -> Vec<OsString> {

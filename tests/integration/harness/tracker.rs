@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal};
 
 use super::udp::{MAGIC, header};
-use super::{Build, SOON, Scratch, Starter, http, udp};
+use super::{Build, SOON, Scratch, Starter, hash, http, percent, udp};
 
 /// How long the original refuses clients after it answers already, until a thread has read its access list.
 const ORIGINAL_READS_ITS_LIST: Duration = Duration::from_millis(200);
@@ -35,6 +35,23 @@ impl Tracker {
     #[track_caller]
     pub fn start() -> Self {
         Starter::new().start()
+    }
+
+    /// One that has had requests of every kind, over HTTP and UDP.
+    #[track_caller]
+    pub fn busy() -> Self {
+        let tracker = Starter::new().allow((0..10).map(hash)).start();
+        let mut udp = tracker.udp();
+        for n in 0..5 {
+            udp.announce(&udp::Announce { left: n % 2, event: 1, ..udp::Announce::new(hash(n), 1) });
+        }
+        udp.announce(&udp::Announce::new(hash(1), 1));
+        udp.scrape(&[hash(1)]);
+        tracker.get(&format!("/announce?info_hash={}&port=5", percent(&hash(2))));
+        tracker.get(&format!("/scrape?info_hash={}", percent(&hash(2))));
+        tracker.get("/announce?info_hash=x");
+        tracker.get("/nowhere");
+        tracker
     }
 
     /// Waits for an answer over UDP. Exactly one connect is answered, so that statistics are known in advance.

@@ -5,9 +5,8 @@ use std::collections::BTreeSet;
 use regex::Regex;
 use serde_json::Value;
 
-use super::busy_tracker;
 use super::page::Page;
-use crate::harness::built_with;
+use crate::harness::{Tracker, built_with};
 
 /// The dashboard.
 pub fn dashboard() -> Value {
@@ -52,7 +51,7 @@ fn every_metric_is_described() {
     if !built_with("metrics") {
         return;
     }
-    let page = Page::of(&busy_tracker());
+    let page = Page::of(&Tracker::busy());
     let known = all_metrics();
     let description = include_str!("../../../features.md");
     for name in page.names() {

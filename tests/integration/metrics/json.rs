@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::page::Page;
-use super::{busy_tracker, tracker};
+use super::tracker;
 use crate::harness::{Tracker, built_with};
 
 /// The schema, as it is installed.
@@ -90,7 +90,7 @@ fn the_document_is_as_its_schema_says() {
         return;
     }
     let schema = schema();
-    for tracker in [tracker(), busy_tracker()] {
+    for tracker in [tracker(), Tracker::busy()] {
         let document = document(&tracker);
         assert_eq!(problems(&schema, &schema, &document, ""), [""; 0], "{document:#}");
     }
@@ -124,7 +124,7 @@ fn it_has_the_numbers_of_the_page_of_metrics() {
     if !built_with("metrics") {
         return;
     }
-    let tracker = busy_tracker();
+    let tracker = Tracker::busy();
     let (document, page) = (document(&tracker), Page::of(&tracker));
     let number = |pointer: &str| document.pointer(pointer).and_then(Value::as_f64).expect("a number");
     let both = |pointer: &str| number(&format!("{pointer}/ipv4")) + number(&format!("{pointer}/ipv6"));

@@ -11,9 +11,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::harness::udp::{Announce, header};
-use crate::harness::{
-    self, SOON, Starter, Tracker, built_with, clock_or_skip, eventually, hash, percent, root_or_skip,
-};
+use crate::harness::{self, SOON, Starter, Tracker, built_with, clock_or_skip, eventually, hash, root_or_skip};
 use page::Page;
 
 /// What a Prometheus accepts (its exposition formats, text format 0.0.4).
@@ -21,22 +19,6 @@ const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 fn tracker() -> Tracker {
     Starter::new().allow((0..10).map(hash)).start()
-}
-
-/// A tracker that has had requests of every kind, over HTTP and UDP.
-fn busy_tracker() -> Tracker {
-    let tracker = tracker();
-    let mut udp = tracker.udp();
-    for n in 0..5 {
-        udp.announce(&Announce { left: n % 2, event: 1, ..Announce::new(hash(n), 1) });
-    }
-    udp.announce(&Announce::new(hash(1), 1));
-    udp.scrape(&[hash(1)]);
-    tracker.get(&format!("/announce?info_hash={}&port=5", percent(&hash(2))));
-    tracker.get(&format!("/scrape?info_hash={}", percent(&hash(2))));
-    tracker.get("/announce?info_hash=x");
-    tracker.get("/nowhere");
-    tracker
 }
 
 /// The family of the address that the harness asks from, as the label has it.
@@ -49,7 +31,7 @@ fn the_page_counts_what_happened() {
     if !built_with("metrics") {
         return;
     }
-    let tracker = busy_tracker();
+    let tracker = Tracker::busy();
     let page = Page::of(&tracker);
     assert_eq!(page.number("opentracker_torrents"), 5.0);
     assert_eq!(page.sum("opentracker_peers"), 6.0);
@@ -152,7 +134,7 @@ fn only_blessed_addresses_may_read_it() {
     }
     let tracker = Starter::new().own_blessings().start();
     assert_eq!((tracker.get("/stats").code(), tracker.get("/metrics").code()), (403, 403));
-    assert_eq!(busy_tracker().get("/metrics").code(), 200);
+    assert_eq!(Tracker::busy().get("/metrics").code(), 200);
 }
 
 #[test]
@@ -241,7 +223,7 @@ fn turns_of_the_loop_are_a_histogram() {
     if !built_with("metrics") {
         return;
     }
-    let tracker = busy_tracker();
+    let tracker = Tracker::busy();
     let page = Page::of(&tracker);
     let buckets = page.all("opentracker_loop_turn_seconds_bucket");
     assert!(buckets.iter().map(|(_, count)| count).is_sorted(), "{buckets:?}");

@@ -5,7 +5,6 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use super::busy_tracker;
 use super::dashboard::queries;
 use crate::harness::http::{exchange, get_request};
 use crate::harness::{SOON, Scratch, Tracker, built_with, percent, skipped, within};
@@ -24,7 +23,7 @@ fn promtool_finds_nothing_wrong() {
     if !built_with("metrics") || !is_installed("promtool") {
         return;
     }
-    let page = busy_tracker().get("/metrics");
+    let page = Tracker::busy().get("/metrics");
     let mut promtool = Command::new("promtool")
         .args(["check", "metrics"])
         .stdin(Stdio::piped())
@@ -99,7 +98,7 @@ fn prometheus_scrapes_it() {
     if !built_with("metrics") || !is_installed("prometheus") {
         return;
     }
-    let tracker = busy_tracker();
+    let tracker = Tracker::busy();
     let prometheus = Prometheus::scraping(&tracker);
     let up = within(2 * SOON, || prometheus.value("up").filter(|value| value == "1"));
     let log = || std::fs::read_to_string(prometheus.scratch.path().join("log")).unwrap_or_default();
