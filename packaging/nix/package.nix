@@ -3,7 +3,7 @@
 {
   lib,
   rustPlatform,
-  switches ? [ "fullscrape" "dual-stack" ],
+  switches ? [ "fullscrape" "dual-stack" "accesslist-any" ],
 }:
 
 rustPlatform.buildRustPackage {
