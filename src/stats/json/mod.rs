@@ -104,6 +104,7 @@ fn refusals(mut refused: Inside<'_>, counted: &Counters) {
     udp.number("malformed", detail.malformed).number("connection_id", counted.udp_mismatches);
     drop(udp);
     announces(&mut refused.object("livesync"), Origin::Cluster);
+    refused.number("silenced", counted.silenced).number("low_ports", counted.low_ports);
 }
 
 fn http(mut http: Inside<'_>, counted: &Counters, gauges: &Gauges) {

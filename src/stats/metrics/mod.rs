@@ -108,6 +108,10 @@ fn refusals(page: &mut Page<'_>, counted: &Counters) {
     ] {
         page.sample(&[("protocol", &protocol), ("reason", &reason)], count);
     }
+    let help = "Announces for torrents not listed that were met with silence, beyond the budget of refusals.";
+    page.counter("opentracker_silenced_total", counted.silenced, help);
+    let help = "Announces whose peer is not stored because its port is too low.";
+    page.counter("opentracker_low_ports_total", counted.low_ports, help);
     let [redirects, ..] = counted.errors();
     page.counter("opentracker_http_redirects_total", redirects, "Requests that were redirected.");
     page.metric("opentracker_http_errors_total", Kind::Counter, "HTTP requests answered with an error, by its code.");
