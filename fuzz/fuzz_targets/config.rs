@@ -16,7 +16,6 @@ fuzz_target!(|data: &[u8]| {
             restrict_stats: true,
             metrics: true,
             ip_from_proxy: true,
-            metrics: true,
             v6,
             dual_stack,
             v4_only: false,
