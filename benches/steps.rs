@@ -5,7 +5,7 @@
 //! long every time is its own.
 #![allow(missing_docs)] // nothing here is for others to call
 
-use opentracker::limits::{UDP_BATCH, WALK_SLICE};
+use opentracker::limits::{ANSWER_PIECE, UDP_BATCH, WALK_SLICE};
 use opentracker::swarm::{Endpoint, InfoHash, PeerState, Random, Swarms, V4};
 use opentracker::sys::memory;
 use rustix::time::{ClockId, clock_gettime};
@@ -16,7 +16,7 @@ const RUNS: u32 = 3;
 const START: u32 = 29_000_000;
 
 fn main() {
-    memory::tune();
+    memory::tune(ANSWER_PIECE);
     let (mut batches, mut walks) = (Pieces::default(), Pieces::default());
     for run in 0..RUNS {
         let mut swarms = Swarms::<V4>::new();

@@ -2,11 +2,12 @@
 #![allow(missing_docs)] // nothing here is for others to call
 
 use divan::{Bencher, black_box};
+use opentracker::limits::ANSWER_PIECE;
 use opentracker::swarm::{Endpoint, InfoHash, PeerState, Random, Swarms, V4, Wanted};
 use opentracker::sys::memory;
 
 fn main() {
-    memory::tune();
+    memory::tune(ANSWER_PIECE);
     divan::main();
 }
 

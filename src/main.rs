@@ -2,7 +2,7 @@
 
 use opentracker::access::Loader;
 use opentracker::features::{DYNAMIC_ACCESSLIST, HAS_ACCESS_LIST, METRICS, SYSLOGS, Served};
-use opentracker::limits::{MEMORY_RESERVE, UDP_RECEIVE_BUFFER};
+use opentracker::limits::{ANSWER_PIECE, MEMORY_RESERVE, UDP_RECEIVE_BUFFER};
 use opentracker::server::{Opened, Server};
 use opentracker::start::{Exit, MemoryShares, Start, last_line, print_error, restore};
 use opentracker::start::{health, self_check};
@@ -40,7 +40,8 @@ fn run() -> Result<Signal, Exit> {
     if let Some(exit) = health::check(&words) {
         return Err(exit);
     }
-    memory::tune();
+    // pieces of long answers would not go back from below something small that stays
+    memory::tune(ANSWER_PIECE);
     // the first descriptors and the environment, before anything else has some
     let (handed, useless) = handed::take_sockets(UDP_RECEIVE_BUFFER);
     useless.iter().for_each(|message| print_error(message.as_bytes()));

@@ -12,6 +12,7 @@
 
 mod run;
 
+use opentracker::limits::ANSWER_PIECE;
 use opentracker::swarm::{Dual, Families, Random, V4, V6};
 use opentracker::sys::memory;
 use run::{Addresses, Run, heading, resident};
@@ -78,7 +79,7 @@ fn scaled(scale: f64, count: u64) -> u64 {
 }
 
 fn main() -> ExitCode {
-    memory::tune();
+    memory::tune(ANSWER_PIECE);
     let mut scale = 1.0;
     let mut chosen = Vec::new();
     let mut arguments = std::env::args().skip(1);

@@ -40,6 +40,11 @@ pub(super) fn send_before_end(connection: BorrowedFd<'_>, bytes: &[u8]) -> Resul
     rustix::net::send(connection, bytes, SendFlags::NOSIGNAL | SendFlags::MORE)
 }
 
+/// The system says twice as many bytes as were asked for, with its own expenses.
+pub(super) fn receive_buffer(socket: BorrowedFd<'_>) -> Option<usize> {
+    Some(sockopt::socket_recv_buffer_size(socket).ok()? / 2)
+}
+
 /// As [`portable::set_receive_buffer`]; root may exceed the system's limit.
 pub(super) fn set_receive_buffer(socket: &OwnedFd, bytes: usize) {
     if sockopt::set_socket_recv_buffer_size_force(socket, bytes).is_err() {

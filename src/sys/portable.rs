@@ -44,6 +44,11 @@ pub(super) fn fill_with_randomness(bytes: &mut [u8]) -> io::Result<()> {
 /// Nothing: only Linux has rights that can be handed over one by one.
 pub(super) fn give_up_low_ports() {}
 
+/// Each system has another setting that bounds it.
+pub(super) fn receive_buffer(_: BorrowedFd<'_>) -> Option<usize> {
+    None
+}
+
 /// Nothing: only Linux lets waits take longer than they have to.
 pub(super) fn sharpen_waits() {}
 

@@ -71,11 +71,10 @@ pub fn has_ipv6() -> bool {
     !matches!(socket, Err(Errno::AFNOSUPPORT))
 }
 
-/// Bytes that a socket's receive buffer may hold, in the unit in which they were asked for: Linux says twice as many, with its own
-/// expenses.
+/// Bytes that a socket's receive buffer may hold, in the unit in which they were asked for. `None` where it is not known which setting of
+/// the system bounds them.
 pub fn receive_buffer(socket: impl AsFd) -> Option<usize> {
-    let bytes = sockopt::socket_recv_buffer_size(socket).ok()?;
-    Some(if cfg!(target_os = "linux") { bytes / 2 } else { bytes })
+    native::receive_buffer(socket.as_fd())
 }
 
 /// The address that a socket is bound to.
