@@ -45,20 +45,15 @@ impl<F: Families> Tracker<F> {
         room: &mut [u8],
     ) -> Outcome {
         let Announce { info_hash, .. } = said;
-        let Some(peer) = self.storable(address, said.port) else {
-            return self.answer_stranger(now, origin, address, said, room);
-        };
+        let peer = self.storable(address, said.port);
         self.count_announce(origin, address);
         if said.stopped {
-            let counts = self.swarms.stop(info_hash, &peer).map(|(_, counts)| counts).unwrap_or_default();
-            if SYNC_LIVE && origin != Origin::Cluster {
-                report_stop(&mut self.outbox, info_hash, F::endpoint(&peer), said.seeding);
-            }
-            return Outcome::Stopped(counts);
+            return Outcome::Stopped(self.stop(now, origin, peer.as_ref(), said));
         }
         if !self.access_list.allows(info_hash) {
             return self.refuse_torrent(now, origin);
         }
+        let Some(peer) = peer else { return self.answer_stranger(now, said, room) };
         let what = swarm::PeerState { seeding: said.seeding, completed: said.completed };
         let (tick, timeout) = (self.tick(now), self.settings.peer_timeout);
         let (change, torrent) = self.swarms.announce(tick, info_hash, &peer, what);
@@ -96,24 +91,20 @@ impl<F: Families> Tracker<F> {
         Outcome::Silenced
     }
 
-    /// Answers an announce of a peer that swarms have no place for.
-    fn answer_stranger(
-        &mut self,
-        now: Now,
-        origin: Origin,
-        address: IpAddr,
-        said: &Announce,
-        room: &mut [u8],
-    ) -> Outcome {
-        self.count_announce(origin, address);
-        if said.stopped {
+    /// A peer leaves, if swarms have a place for it. Returns the counts without it.
+    fn stop(&mut self, now: Now, origin: Origin, peer: Option<&F::Peer>, said: &Announce) -> Counts {
+        let Some(peer) = peer else {
             let tick = self.tick(now);
-            let counts = self.swarms.look(tick, &said.info_hash).counts();
-            return Outcome::Stopped(counts);
+            return self.swarms.look(tick, &said.info_hash).counts();
+        };
+        if SYNC_LIVE && origin != Origin::Cluster {
+            report_stop(&mut self.outbox, &said.info_hash, F::endpoint(peer), said.seeding);
         }
-        if !self.access_list.allows(&said.info_hash) {
-            return self.refuse_torrent(now, origin);
-        }
+        self.swarms.stop(&said.info_hash, peer).map(|(_, counts)| counts).unwrap_or_default()
+    }
+
+    /// Answers an announce of a peer that swarms have no place for.
+    fn answer_stranger(&mut self, now: Now, said: &Announce, room: &mut [u8]) -> Outcome {
         let tick = self.tick(now);
         let torrent = self.swarms.look(tick, &said.info_hash);
         let wanted = Wanted { peers: said.numwant, family: None };

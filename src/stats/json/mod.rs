@@ -7,6 +7,7 @@ use super::counters::{Counters, Request};
 use super::figures::{Figures, Gauges, ListFigures, Process, SyncSent, UdpSocket};
 use super::histogram::Histogram;
 use crate::features::COMPILED_IN;
+use crate::swarm::CeilingCounts;
 use crate::types::Origin;
 use std::time::Duration;
 use value::Inside;
@@ -22,7 +23,7 @@ pub fn write(out: &mut Vec<u8>, figures: &Figures<'_>) {
     program(&mut document, figures);
     swarms(&mut document, figures);
     requests(&mut document, counted);
-    refusals(document.object("refused"), counted);
+    refusals(document.object("refused"), counted, &figures.overview.at_limits);
     http(document.object("http"), counted, gauges);
     match &figures.list {
         Some(list) => access_list(document.object("access_list"), list),
@@ -90,10 +91,10 @@ fn requests(document: &mut Inside<'_>, counted: &Counters) {
     counted.renewed.iter().for_each(|count| renewals.item(count));
 }
 
-fn refusals(mut refused: Inside<'_>, counted: &Counters) {
+fn refusals(mut refused: Inside<'_>, counted: &Counters, at_limits: &CeilingCounts) {
     let detail = &counted.detail;
     let announces = |protocol: &mut Inside<'_>, origin| {
-        protocol.number("not_listed", detail.not_listed(origin)).number("memory", detail.not_stored(origin));
+        protocol.number("not_listed", detail.not_listed(origin)).number("not_stored", detail.not_stored(origin));
     };
     let mut http = refused.object("http");
     announces(&mut http, Origin::Http);
@@ -104,6 +105,11 @@ fn refusals(mut refused: Inside<'_>, counted: &Counters) {
     udp.number("malformed", detail.malformed).number("connection_id", counted.udp_mismatches);
     drop(udp);
     announces(&mut refused.object("livesync"), Origin::Cluster);
+    let CeilingCounts { torrents, peers, peers_per_torrent, room_for_torrents, room_for_peers } = *at_limits;
+    let mut ceilings = refused.object("beyond_ceiling");
+    ceilings.number("torrents", torrents).number("peers", peers).number("peers_per_torrent", peers_per_torrent);
+    drop(ceilings);
+    refused.object("made_room").number("torrents", room_for_torrents).number("peers", room_for_peers);
     refused.number("silenced", counted.silenced).number("low_ports", counted.low_ports);
 }
 

@@ -7,6 +7,7 @@ mod server;
 use super::counters::{Counters, Request};
 use super::figures::{Figures, ListFigures, Peers, SyncSent};
 use crate::features::COMPILED_IN;
+use crate::swarm::CeilingCounts;
 use crate::types::Origin;
 use format::{Kind, Page};
 
@@ -20,7 +21,7 @@ pub fn write(out: &mut Vec<u8>, figures: &Figures<'_>) {
     build(page);
     swarms(page, figures);
     requests(page, counted);
-    refusals(page, counted);
+    refusals(page, counted, &figures.overview.at_limits);
     server::connections(page, counted, gauges);
     server::answers(page, &gauges.answers);
     figures.list.iter().for_each(|list| access_list(page, list));
@@ -91,14 +92,14 @@ fn requests(page: &mut Page<'_>, counted: &Counters) {
     }
 }
 
-fn refusals(page: &mut Page<'_>, counted: &Counters) {
+fn refusals(page: &mut Page<'_>, counted: &Counters, at_limits: &CeilingCounts) {
     let detail = &counted.detail;
-    let help = "What was refused: torrents not listed, wrong connection ids, no request, peers not stored for want of memory, \
-                connections shed for others.";
+    let help = "What was refused: torrents not listed, wrong connection ids, no request, peers not stored as memory is short \
+                or a ceiling is reached, connections shed for others.";
     page.metric("opentracker_refused_total", Kind::Counter, help);
     for (protocol, origin) in [("http", Origin::Http), ("udp", Origin::Udp), ("livesync", Origin::Cluster)] {
         page.sample(&[("protocol", &protocol), ("reason", &"not_listed")], detail.not_listed(origin));
-        page.sample(&[("protocol", &protocol), ("reason", &"memory")], detail.not_stored(origin));
+        page.sample(&[("protocol", &protocol), ("reason", &"not_stored")], detail.not_stored(origin));
     }
     for (protocol, reason, count) in [
         ("http", "malformed", counted.malformed_http()),
@@ -112,12 +113,29 @@ fn refusals(page: &mut Page<'_>, counted: &Counters) {
     page.counter("opentracker_silenced_total", counted.silenced, help);
     let help = "Announces whose peer is not stored because its port is too low.";
     page.counter("opentracker_low_ports_total", counted.low_ports, help);
+    ceilings(page, at_limits);
     let [redirects, ..] = counted.errors();
     page.counter("opentracker_http_redirects_total", redirects, "Requests that were redirected.");
     page.metric("opentracker_http_errors_total", Kind::Counter, "HTTP requests answered with an error, by its code.");
     for (code, count) in counted.errors_by_code() {
         page.sample(&[("code", &code)], count);
     }
+}
+
+fn ceilings(page: &mut Page<'_>, at_limits: &CeilingCounts) {
+    let CeilingCounts { torrents, peers, peers_per_torrent, room_for_torrents, room_for_peers } = at_limits;
+    let help = "Announces whose peer is not stored because a ceiling is reached.";
+    page.metric("opentracker_beyond_ceiling_total", Kind::Counter, help)
+        .sample(&[("ceiling", &"torrents")], torrents)
+        .sample(&[("ceiling", &"peers")], peers)
+        .sample(&[("ceiling", &"peers_per_torrent")], peers_per_torrent);
+    page.metric(
+        "opentracker_made_room_total",
+        Kind::Counter,
+        "Torrents removed so that others have room below a ceiling.",
+    )
+    .sample(&[("ceiling", &"torrents")], room_for_torrents)
+    .sample(&[("ceiling", &"peers")], room_for_peers);
 }
 
 fn access_list(page: &mut Page<'_>, list: &ListFigures) {
