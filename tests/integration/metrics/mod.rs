@@ -96,6 +96,21 @@ fn refusals_are_counted_by_reason() {
 }
 
 #[test]
+fn what_a_ceiling_keeps_out_is_counted() {
+    if !built_with("metrics") {
+        return;
+    }
+    let starter = Starter::new().allow((0..10).map(hash));
+    let tracker = starter.file("conf", b"tracker.max_peers_per_torrent 1\n").args(["-f", "conf"]).start();
+    let mut udp = tracker.udp();
+    (1..=3).for_each(|port| drop(udp.announce(&Announce::new(hash(1), port))));
+    let page = Page::of(&tracker);
+    assert_eq!(page.at("opentracker_beyond_ceiling_total", &[("ceiling", "peers_per_torrent")]), 2.0);
+    assert_eq!(page.at("opentracker_beyond_ceiling_total", &[("ceiling", "torrents")]), 0.0);
+    assert_eq!(page.at("opentracker_refused_total", &[("protocol", "udp"), ("reason", "not_stored")]), 2.0);
+}
+
+#[test]
 fn the_path_can_be_chosen() {
     if !built_with("metrics") {
         return;
