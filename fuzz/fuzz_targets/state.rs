@@ -30,12 +30,12 @@ fn step(bytes: &mut Bytes<'_>) -> Option<Step> {
     let what = PeerState { seeding: kind & 0x40 != 0, completed: kind & 0x80 != 0 };
     Some(match kind % 15 {
         0 => Step::Announce(number(6)?.into(), number(8)?, what),
-        1 => Step::Announce(number(6)?.into(), number(900)?, what),
-        2 => Step::Burst(number(6)?.into(), number(900)?, number(500)?, what),
-        3 => Step::Many(number(1000)?.into(), number(400)?.into()),
-        4 => Step::Prefetch(number(1000)?.into(), number(70)?.into()),
-        5 => Step::Stop(number(6)?.into(), number(900)?),
-        6 => Step::StopMany(number(6)?.into(), number(900)?, number(700)?),
+        1 => Step::Announce(number(6)?.into(), number(300)?, what),
+        2 => Step::Burst(number(6)?.into(), number(300)?, number(90)?, what),
+        3 => Step::Many(number(300)?.into(), number(90)?.into()),
+        4 => Step::Prefetch(number(300)?.into(), number(70)?.into()),
+        5 => Step::Stop(number(6)?.into(), number(300)?),
+        6 => Step::StopMany(number(6)?.into(), number(300)?, number(120)?),
         7 => Step::Scrape(number(6)?.into()),
         8 => Step::Restore(number(6)?.into(), number(3000)?, number(3)?),
         9 => Step::Expire(1 + number(39)? as usize),
