@@ -100,6 +100,25 @@ fn insert(bencher: Bencher, torrents: u64) {
     });
 }
 
+/// A torrent is new among as many whose hashes begin with the same eight bytes.
+#[divan::bench(args = [10_000, 1_000_000], sample_count = 1000, sample_size = 10)]
+fn insert_prefixed(bencher: Bencher, torrents: u64) {
+    let mut swarms = Swarms::<V4>::new();
+    let prefixed = |n| {
+        let mut name = name(n);
+        name.0[..8].fill(7);
+        name
+    };
+    for t in 0..torrents {
+        swarms.announce(START, &prefixed(t), &peer(0), LEECH);
+    }
+    let mut next = torrents;
+    bencher.bench_local(|| {
+        next += 1;
+        swarms.announce(START, &prefixed(next), &peer(0), LEECH);
+    });
+}
+
 /// A known peer of a swarm announces and receives others.
 #[divan::bench(args = [(5, 30), (5, 74), (200, 30), (200, 74), (1_000, 74), (1_000, 200), (100_000, 30), (100_000, 74), (100_000, 200)])]
 fn choose(bencher: Bencher, (peers, wanted): (u32, usize)) {
