@@ -140,6 +140,10 @@ pub const LINGER_TIMEOUT: Duration = Duration::from_secs(5);
 /// as there are descriptors. Most requests are answered without a wait and do not count.
 pub const CONNECTIONS_MAX: usize = 32_768;
 
+/// Long answers may have this part of the places of connections. They are not closed for others, so they could take all places for as
+/// long as their receivers like.
+pub const CONNECTIONS_LONG_PART: usize = 2;
+
 /// Bytes that all waiting connections may hold together where memory has no limit: unfinished requests, short answers that are not
 /// taken yet, and [`CONNECTION_BYTES`] for each.
 pub const CONNECTION_BYTES_MAX: usize = 32 << 20;

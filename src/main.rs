@@ -73,9 +73,7 @@ fn run() -> Result<Signal, Exit> {
     let pipes = start.open_pipes();
     let access_list = tracker.access_list().bytes();
     let shares = MemoryShares::new(start.max_memory, headroom, access_list, DYNAMIC_ACCESSLIST);
-    tracker.set_memory_ceiling(shares.state);
-    let connections = &mut start.sockets.connections;
-    (connections.answer_bytes, connections.waiting_bytes) = (shares.answers, shares.connections);
+    shares.impose(&mut tracker, &mut start.sockets.connections);
     tracker.set_memory_reserve(MEMORY_RESERVE);
     tracker.set_limits(start.limits);
     if let Some(file) = &start.state_file {

@@ -4,6 +4,9 @@ use crate::limits::{
     ACCESS_CHANGE_BYTES, ACCESS_CHANGES_MAX, ACCESS_CHANGES_MIN, ANSWER_WHOLE_PART, ANSWERS_BUDGET, ANSWERS_BUDGET_MIN,
     CONNECTION_BYTES_MAX, CONNECTION_BYTES_MIN, MEMORY_BESIDE, NETWORKS_MEMORY,
 };
+use crate::server::Bounds;
+use crate::swarm::Families;
+use crate::tracker::Tracker;
 
 /// Who may hold how many bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +43,15 @@ impl MemoryShares {
             networks: NETWORKS_MEMORY.min(answers / ANSWER_WHOLE_PART),
             access_changes,
         }
+    }
+
+    /// Tells everybody what they may hold.
+    pub fn impose<F: Families>(self, tracker: &mut Tracker<F>, bounds: &mut Bounds) {
+        let MemoryShares { state, answers, connections, networks, access_changes } = self;
+        tracker.set_memory_ceiling(state);
+        tracker.set_networks_memory(networks);
+        tracker.access_list().limit_changes(access_changes);
+        (bounds.answer_bytes, bounds.waiting_bytes) = (answers, connections);
     }
 }
 

@@ -10,7 +10,8 @@ pub(super) struct Best<T> {
 impl<T: Copy> Best<T> {
     /// An empty list of at most so many.
     pub(super) fn new(places: usize) -> Self {
-        Best { places, list: Vec::with_capacity(places) }
+        // a page that waits to be built takes no memory for it
+        Best { places, list: Vec::new() }
     }
 
     /// How many there are at most.

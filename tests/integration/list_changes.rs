@@ -241,6 +241,18 @@ fn millions_of_changes_do_not_hold_up_announces_and_end_somewhere() {
 }
 
 #[test]
+fn little_memory_leaves_room_for_fewer_changes() {
+    let Some(starter) = starter() else { return };
+    let tracker = starter.wrap(["prlimit".to_owned(), format!("--data={}", 32 << 20)]).start();
+    let mut pipe = std::io::BufWriter::new(writer(&tracker, ADD));
+    // beyond a thirty-second part of the memory, at 24 bytes each
+    (2..60_000).for_each(|n| pipe.write_all(line(n).as_bytes()).expect("the pipe takes it"));
+    drop(pipe);
+    eventually("some are dropped", || tracker.stderr().contains("The access list has too many changes"));
+    assert_eq!(listed(&tracker, [2, 4000, 59_999]), [true, true, false]);
+}
+
+#[test]
 fn a_writer_that_stalls_is_not_waited_for() {
     let Some(starter) = starter() else { return };
     let tracker = starter.start();

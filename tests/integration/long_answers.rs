@@ -25,6 +25,10 @@ fn with_torrents(torrents: u32) -> Option<Tracker> {
 }
 
 fn with_named(torrents: u32, name: impl Fn(u32) -> [u8; 20]) -> Option<Tracker> {
+    starter(torrents, name).map(Starter::start)
+}
+
+fn starter(torrents: u32, name: impl Fn(u32) -> [u8; 20]) -> Option<Starter> {
     let build = Build::under_test();
     if !build.has("fullscrape") || build.original || build.has("accesslist-white") {
         harness::for_another_build("takes all torrents of a state file");
@@ -32,7 +36,7 @@ fn with_named(torrents: u32, name: impl Fn(u32) -> [u8; 20]) -> Option<Tracker> 
     }
     let minute = std::time::SystemTime::UNIX_EPOCH.elapsed().expect("a time").as_secs() / 60;
     let lines: String = (0..torrents).map(|n| format!("{}:{minute}:3\n", harness::hex(&name(n)))).collect();
-    Some(Starter::new().file("state", lines.as_bytes()).args(["-l", "state"]).start())
+    Some(Starter::new().file("state", lines.as_bytes()).args(["-l", "state"]))
 }
 
 /// Such a tracker that compresses.
@@ -343,4 +347,25 @@ fn one_that_takes_nothing_for_a_minute_makes_room_for_others() {
     let end: &[u8] = if is_chunked { b"\r\n0\r\n\r\n" } else { b"ee" };
     let cut = stuck.iter_mut().map(|client| client.read_all(SOON)).filter(|reply| !reply.bytes.ends_with(end)).count();
     assert!(cut > 0, "one was given up");
+}
+
+#[test]
+fn long_answers_leave_places_to_other_connections() {
+    const PLACES: usize = 60;
+    let Some(starter) = starter(MANY, name) else { return };
+    let config = format!("tracker.max_connections {PLACES}\n");
+    let tracker = starter.file("conf", config.as_bytes()).args(["-f", "conf"]).start();
+    let descriptors = tracker.descriptors();
+    let long: Vec<_> = (1..=2 * PLACES as u8).map(|last| ask_and_dawdle(&tracker, last, SCRAPE_10)).collect();
+    eventually("the oldest are given up", || tracker.descriptors() == descriptors + PLACES / 2);
+    let request = harness::http::get_request("/stats?mode=tcp4");
+    let (first, rest) = request.split_at(10);
+    let mut others: Vec<_> = (0..PLACES / 2).map(|_| tracker.connect()).collect();
+    others.iter_mut().for_each(|client| client.send(first));
+    eventually("all wait for their request", || tracker.descriptors() == descriptors + PLACES);
+    for client in &mut others {
+        client.send(rest);
+        assert_eq!(client.read_all(SOON).code(), 200);
+    }
+    drop(long);
 }

@@ -6,7 +6,7 @@
 use super::connection::{Connection, LINGER, LONG_ANSWER, REQUEST, SHORT_ANSWER};
 use super::deadlines::Deadlines;
 use crate::features::METRICS;
-use crate::limits::{ANSWER_TIMEOUT, LINGER_TIMEOUT, REQUEST_TIMEOUT};
+use crate::limits::{ANSWER_TIMEOUT, CONNECTION_BYTES, CONNECTIONS_LONG_PART, LINGER_TIMEOUT, REQUEST_TIMEOUT};
 use crate::stats::figures::Connections as Figures;
 use crate::sys::poller::{Interest, Poller};
 use std::io;
@@ -68,6 +68,8 @@ pub struct Connections {
     bytes: usize,
     most: usize,
     most_bytes: usize,
+    /// How many may have long answers.
+    most_long: usize,
     /// The slot of the connection that is taken out, in builds with `metrics`.
     taken: Option<u32>,
 }
@@ -76,7 +78,17 @@ impl Connections {
     /// No connections yet. There may be `most` at a time, and they may hold `most_bytes` bytes together.
     pub fn new(most: usize, most_bytes: usize) -> Self {
         let deadlines = Deadlines::new(LENGTHS);
-        Connections { slots: Vec::new(), free: Vec::new(), deadlines, bytes: 0, most, most_bytes, taken: None }
+        let most_long = (most.min(most_bytes / CONNECTION_BYTES) / CONNECTIONS_LONG_PART).max(1);
+        Connections {
+            slots: Vec::new(),
+            free: Vec::new(),
+            deadlines,
+            bytes: 0,
+            most,
+            most_bytes,
+            most_long,
+            taken: None,
+        }
     }
 
     /// The connection to close before one more may wait, if there is one.
@@ -90,11 +102,17 @@ impl Connections {
     }
 
     /// The connection to close first: the one whose request is unfinished for longest, else the oldest that is about to close, else the
-    /// oldest with a short answer. Those with long answers are never closed for others.
+    /// oldest with a short answer. Those with long answers are closed only for others [of their kind](Self::beyond_long).
     pub fn first_to_go(&self) -> Option<Name> {
         let kinds = [REQUEST, LINGER, SHORT_ANSWER];
         let slot = kinds.into_iter().find_map(|kind| self.deadlines.first(kind))?;
         self.name(slot)
+    }
+
+    /// The connection to close because too many have long answers: the oldest of these.
+    pub fn beyond_long(&self) -> Option<Name> {
+        let [.., long] = self.deadlines.lengths();
+        if *long <= self.most_long { None } else { self.name(self.deadlines.first(LONG_ANSWER)?) }
     }
 
     /// Whether one more may wait.

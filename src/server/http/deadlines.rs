@@ -3,7 +3,6 @@
 //! All deadlines of a kind have the same length, so they expire in the order in which they were set. Each kind is a list that is linked
 //! through the connections' slots, and only the first entry of a list is ever checked.
 
-use crate::features::METRICS;
 use std::time::Duration;
 
 /// The end of a list.
@@ -30,7 +29,7 @@ struct List {
 pub struct Deadlines<const KINDS: usize> {
     lists: [List; KINDS],
     links: Vec<Link>,
-    /// Deadlines of each kind, in builds with `metrics`.
+    /// Deadlines of each kind.
     lengths: [usize; KINDS],
 }
 
@@ -58,9 +57,7 @@ impl<const KINDS: usize> Deadlines<KINDS> {
             None => list.first = slot,
         }
         list.last = slot;
-        if METRICS {
-            self.lengths[kind] += 1;
-        }
+        self.lengths[kind] += 1;
     }
 
     /// Removes the deadline of a slot, if it has one.
@@ -68,9 +65,7 @@ impl<const KINDS: usize> Deadlines<KINDS> {
         let Some(link) = self.links.get_mut(slot as usize) else { return };
         let Some(kind) = link.kind.take() else { return };
         let Some(list) = self.lists.get_mut(kind) else { return };
-        if METRICS {
-            self.lengths[kind] -= 1;
-        }
+        self.lengths[kind] -= 1;
         let Link { before, after, .. } = *link;
         match self.links.get_mut(before as usize) {
             Some(link) => link.after = after,
@@ -82,7 +77,7 @@ impl<const KINDS: usize> Deadlines<KINDS> {
         }
     }
 
-    /// How many deadlines of each kind are set, in builds with `metrics`.
+    /// How many deadlines of each kind are set.
     pub fn lengths(&self) -> &[usize; KINDS] {
         &self.lengths
     }

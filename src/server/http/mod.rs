@@ -135,13 +135,16 @@ impl<F: Families> Http<F> {
         // where the poller has no room the connection is closed, which is all that can be done
         let Ok(name) = self.connections.add(connection, context.now.up, context.poller, token) else { return };
         if let Some(page) = page {
-            self.begin_answer(name, from, page);
+            self.begin_answer(name, from, page, context);
         }
     }
 
-    fn begin_answer(&mut self, name: Name, from: IpAddr, page: Box<Page<F>>) {
+    fn begin_answer(&mut self, name: Name, from: IpAddr, page: Box<Page<F>>, context: &mut Context<'_, F>) {
         let style = page.style;
         self.answers.begin(name, from, page, style);
+        while let Some(name) = self.connections.beyond_long() {
+            self.shed(name, context);
+        }
     }
 
     /// Goes on with a connection that the poller has news of.
@@ -161,7 +164,7 @@ impl<F: Families> Http<F> {
         let from = connection.from;
         self.settle(name, connection, !matches!(next, Next::Close), context);
         if let Next::Make(page) = next {
-            self.begin_answer(name, from, page);
+            self.begin_answer(name, from, page, context);
         }
         while let Some(name) = self.connections.beyond_bytes() {
             self.shed(name, context);
