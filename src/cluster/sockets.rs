@@ -34,20 +34,28 @@ impl Sockets {
         })
     }
 
+    /// Sockets of which one is no socket, for tests.
+    #[cfg(test)]
+    pub fn broken(receiver: OwnedFd, sender: OwnedFd) -> Sockets {
+        Sockets { receiver, sender, packet: Batch::new(1, LIVESYNC_RECEIVE_MAX, 0) }
+    }
+
     /// The socket to watch: it is readable when a packet has come.
     pub fn receiver(&self) -> BorrowedFd<'_> {
         self.receiver.as_fd()
     }
 
-    /// Receives one packet and its sender. `None`: there is none. `Some(None)`: receiving failed, there may be more.
-    pub fn receive(&mut self) -> Option<Option<(IpAddr, &[u8])>> {
-        match self.packet.receive(self.receiver.as_fd()) {
-            Ok(0) => return None,
-            // the system reports that an earlier packet did not arrive; that says nothing about received ones
-            Err(_) => return Some(None),
-            Ok(_) => {}
-        }
-        Some(self.packet.exchange(0).map(|exchange| (exchange.from.ip(), exchange.request)))
+    /// Receives one packet. Returns whether there was one.
+    ///
+    /// # Errors
+    /// The system refuses to receive, and may do so for long.
+    pub fn receive(&mut self) -> io::Result<bool> {
+        Ok(self.packet.receive(self.receiver.as_fd())? > 0)
+    }
+
+    /// The packet that was received last, and its sender.
+    pub fn packet(&mut self) -> Option<(IpAddr, &[u8])> {
+        self.packet.exchange(0).map(|exchange| (exchange.from.ip(), exchange.request))
     }
 
     /// Sends a packet to the others. Returns whether the system took it.

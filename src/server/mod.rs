@@ -14,7 +14,7 @@ mod shortage;
 mod udp;
 
 use crate::access::{Loader, Pipe};
-use crate::cluster::Sockets as Cluster;
+use crate::cluster::Sockets as ClusterSockets;
 use crate::features::METRICS;
 use crate::limits::EVENTS_A_TURN;
 use crate::swarm::Families;
@@ -26,6 +26,7 @@ use crate::sys::service_manager::ServiceManager;
 use crate::sys::signals::{Signal, Signals};
 use crate::sys::syslog::SystemLog;
 use crate::tracker::{Now, Tracker};
+use cluster::Cluster;
 use coalesce::Coalescing;
 use completions::Completions;
 pub use http::Bounds;
@@ -98,7 +99,7 @@ pub struct Sockets {
     /// Requests a second from which on they coalesce; 0: they never do.
     pub coalesce_rate: u32,
     /// Those that the trackers of a cluster talk through.
-    pub cluster: Option<Cluster>,
+    pub cluster: Option<ClusterSockets>,
 }
 
 /// What was opened while the root directory was still that of the system.
@@ -191,7 +192,7 @@ impl<F: Families> Server<F> {
             pipes,
             http,
             udp,
-            cluster: sockets.cluster,
+            cluster: sockets.cluster.map(Cluster::new),
             completions,
             shortage: Shortage::of_memory(),
             ceilings: Ceilings::new(),
@@ -260,7 +261,7 @@ impl<F: Families> Server<F> {
         http.look_after_deadlines(&mut context);
         self.udp.look_after_pauses(now.up, &mut self.poller);
         self.completions.write(self.tracker.observers(), &self.clock);
-        self.send_to_cluster(now);
+        self.look_after_cluster(now);
         self.tracker.expire(now);
         self.shortage.notice(self.tracker.swarms().refusals(), now.up);
         self.notify(now);
@@ -356,6 +357,7 @@ impl<F: Families> Server<F> {
             self.http.next_deadline(),
             self.udp.next_pause(),
             self.cluster.as_ref().and(self.tracker.outbox().due()),
+            self.cluster.as_ref().and_then(Cluster::next_pause),
             Some(self.tracker.next_step()),
             self.notifier.as_ref().map(Notifier::due),
         ];

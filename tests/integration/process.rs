@@ -1,10 +1,15 @@
 //! The tracker as a process: signals, privileges, descriptors, addresses.
 
 use std::net::{IpAddr, SocketAddr};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::Command;
 
 use crate::harness::http::{Client, get_request};
-use crate::harness::{self, AT_ONCE, Build, SOON, Scratch, Starter, eventually, hash, percent, proc, udp, within};
+use crate::harness::proc::status_numbers;
+use crate::harness::{
+    self, AT_ONCE, Build, SOON, Scratch, Starter, Tracker, eventually, hash, percent, proc, root_or_skip, udp, within,
+};
 use rustix::process::Signal;
 
 /// Group and user for a name that does not exist.
@@ -86,6 +91,27 @@ fn it_lives_without_free_descriptors() {
         harness::http::exchange(tracker.tcp_address(), None, &request, SOON).is_ok_and(|reply| reply.is_whole())
     });
     eventually("the connections' descriptors are closed", || tracker.descriptors() == before);
+}
+
+#[test]
+fn connections_stay_where_closing_them_makes_no_descriptor_free() {
+    const WAITING: usize = 40;
+    if !root_or_skip() {
+        return;
+    }
+    let tracker = Tracker::start();
+    let before = tracker.descriptors();
+    let waiting: Vec<_> = (0..WAITING).map(|_| tracker.connect()).collect();
+    eventually("all are accepted", || tracker.descriptors() == before + WAITING);
+    let (pid, identity) = (tracker.pid(), |what| status_numbers(tracker.pid(), what)[0]);
+    let mut command = Command::new("prlimit");
+    command.args([format!("--pid={pid}"), "--nofile=3".into()]).uid(identity("Uid")).gid(identity("Gid"));
+    assert!(command.status().expect("prlimit").success());
+    let more = tracker.connect();
+    eventually("it says so", || tracker.stderr().contains("accept: Too many open files\n"));
+    assert!(tracker.descriptors() > before + WAITING / 2, "few of them are closed to see whether that helps");
+    assert!(tracker.udp().id() != 0, "the others go on");
+    drop((waiting, more));
 }
 
 #[test]

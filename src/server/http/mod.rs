@@ -83,11 +83,12 @@ impl<F: Families> Http<F> {
     /// Takes new connections, as many as there is a turn for.
     pub(super) fn accept(&mut self, index: usize, context: &mut Context<'_, F>) -> Served {
         let mut served = Served { requests: 0, drained: false };
+        let mut shed = false;
         for _ in 0..ACCEPTS_A_TURN {
             let Some(listener) = self.listeners.get(index) else { break };
             let error = match socket::accept(listener.as_fd()) {
                 Ok(Accepted::Connection(socket, from)) => {
-                    served.requests += 1;
+                    (served.requests, shed) = (served.requests + 1, false);
                     self.accepting.works(context.now.up);
                     let from = from.ip().to_canonical();
                     context.tracker.counters().count(Request::Connection, from);
@@ -100,10 +101,12 @@ impl<F: Families> Http<F> {
                     served.drained = true;
                     break;
                 }
-                Ok(Accepted::Exhausted(error)) => match self.connections.first_to_go() {
+                // where closing one was of no use, it is not descriptors of our own that there are too few of
+                Ok(Accepted::Exhausted(error)) => match self.connections.first_to_go().filter(|_| !shed) {
                     // it waits in the system's queue, and a descriptor is free for it now
                     Some(name) => {
                         self.shed(name, context);
+                        shed = true;
                         continue;
                     }
                     None => error,
