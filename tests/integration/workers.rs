@@ -79,20 +79,23 @@ fn as_many_workers_as_are_any_use() {
 #[test]
 fn a_datagram_wakes_one_worker() {
     /// Datagrams, each sent when the one before is answered.
-    const COUNT: u64 = 100;
+    const COUNT: u32 = 100;
     let tracker = tracker(8);
     eventually("all threads run", || threads(tracker.pid()).len() >= 9);
     let mut client = tracker.udp();
     client.connect();
-    // A worker sleeps once for a datagram, and once for the loop's answer.
-    let sleeps = || -> u64 {
+    let sleeps = || -> Vec<u32> {
         let workers = threads(tracker.pid()).into_iter().filter(|thread| *thread != tracker.pid());
-        workers.flat_map(|thread| proc::status_numbers(thread, "voluntary_ctxt_switches")).map(u64::from).sum()
+        workers.flat_map(|thread| proc::status_numbers(thread, "voluntary_ctxt_switches")).collect()
     };
     let before = sleeps();
     for n in 0..COUNT {
-        client.announce(&Announce::new(hash(n), 1));
+        client.announce(&Announce::new(hash(n.into()), 1));
     }
-    let slept = sleeps() - before;
-    assert!(slept <= 4 * COUNT, "{slept} sleeps of 8 workers for {COUNT} datagrams");
+    let mut slept: Vec<u32> = sleeps().iter().zip(&before).map(|(after, before)| after - before).collect();
+    slept.sort_unstable();
+    // one sleeps once for a datagram, and once for the loop's answer; the others may just have been about to
+    let busiest = slept.pop().expect("eight workers");
+    assert!(busiest <= 4 * COUNT, "{busiest} sleeps for {COUNT} datagrams");
+    assert!(slept.iter().all(|sleeps| *sleeps <= 2), "sleeps of the others: {slept:?}");
 }

@@ -1,6 +1,6 @@
 //! UDP sockets: received, answered and sent in batches, by the loop itself or through workers.
 
-use super::workers::Pool;
+use super::workers::{Pool, Shared};
 use crate::limits::{UDP_BATCH, UDP_PAUSE, UDP_REQUEST_MAX, UDP_WORKERS_MAX};
 use crate::server::faults::Faults;
 use crate::server::{Served, Token, watch};
@@ -51,8 +51,9 @@ impl Service {
                 // where that is refused they wait with poll
                 let _ = socket::set_blocking(socket.as_fd());
             }
-            let (socket, count) = (Arc::new(socket), Arc::default());
-            let mut start = || workers.start(Arc::clone(&socket), Arc::clone(&count), reply_max(F::V4));
+            let socket = Arc::new(socket);
+            let shared = Shared::new(Arc::clone(&socket));
+            let mut start = || workers.start(shared.clone(), reply_max(F::V4));
             let refused = (0..threads.min(UDP_WORKERS_MAX)).find_map(|started| Some((started, start().err()?)));
             if let Some((started, error)) = &refused {
                 let why = reason(error);
@@ -273,5 +274,26 @@ mod tests {
             });
             assert!(done);
         }
+    }
+
+    #[test]
+    fn full_batches_wake_more_workers() {
+        const WORKERS: usize = 3;
+        let (socket, address) = bound();
+        let (client, connect) = client(address);
+        // a worker takes 8, 16, 32, then as many as there is room for
+        (0..WORKERS * 2 * UDP_BATCH).for_each(|_| assert_eq!(client.send(&connect).unwrap(), 16));
+        let mut serving = Loop::new(vec![(socket, WORKERS as u32)]);
+        let (mut events, mut full) = (Vec::new(), Vec::new());
+        while full.len() < WORKERS {
+            serving.poller.wait(&mut events, Some(SOON)).unwrap();
+            assert!(!events.is_empty(), "{} full batches", full.len());
+            serving.service.workers.waker().clear();
+            while let Some(job) = serving.service.workers.take() {
+                if job.received == UDP_BATCH { full.push(job.worker) } else { serving.service.workers.give_back(job) }
+            }
+        }
+        full.sort_unstable();
+        assert_eq!(full, [0, 1, 2], "each has one");
     }
 }

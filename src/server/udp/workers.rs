@@ -1,9 +1,12 @@
 //! Threads that receive and send datagrams for the loop (`listen.udp.workers`).
 //!
 //! Receiving and sending is nine tenths of the work of a UDP announce. A worker does this for a batch: it receives one, passes it to the
-//! loop, takes it back with the replies, and sends them. Under load it coalesces requests, as the loop does. Workers of a socket wait for
-//! a datagram in the receiving call, from which the kernel wakes one of them for each. The replies are computed by the one thread that
-//! owns the state, so there is nothing to lock. Each worker has one batch, which is either with it or with the loop: no queue can grow.
+//! loop, takes it back with the replies, and sends them. The replies are computed by the one thread that owns the state, so there is
+//! nothing to lock. Each worker has one batch, which is either with it or with the loop: no queue can grow.
+//!
+//! One worker of a socket at a time has the lead and receives. It keeps the lead until a batch is full, so that more datagrams wait than
+//! it can take; then the next worker wakes. So there are as many awake as there is work for, and under load, where they coalesce requests
+//! as the loop does, none takes one by one what another lets gather.
 
 use crate::limits::{UDP_BATCH, UDP_PAUSE, UDP_REQUEST_MAX, UDP_WORKERS_MAX, WORKER_STACK};
 use crate::server::coalesce::Coalescing;
@@ -14,9 +17,9 @@ use crate::sys::socket::wait_readable;
 use crate::sys::waker::Waker;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A batch on its way through the loop.
 pub struct WorkerBatch {
@@ -26,6 +29,23 @@ pub struct WorkerBatch {
     pub batch: Batch,
     /// How many datagrams there are.
     pub received: usize,
+}
+
+/// What the workers of a socket have in common.
+#[derive(Clone)]
+pub struct Shared {
+    socket: Arc<OwnedFd>,
+    /// Locked by the worker that has the lead.
+    lead: Arc<Mutex<()>>,
+    /// Requests received.
+    count: Arc<AtomicU64>,
+}
+
+impl Shared {
+    /// Nobody has received anything yet.
+    pub fn new(socket: Arc<OwnedFd>) -> Shared {
+        Shared { socket, lead: Arc::default(), count: Arc::default() }
+    }
 }
 
 /// All workers of all sockets.
@@ -48,17 +68,19 @@ impl Pool {
         Ok(Pool { clock, coalesce_rate, waker: Arc::new(Waker::new()?), jobs, hand_over, back: Vec::new() })
     }
 
-    /// Starts a worker for a socket, whose workers share a count of requests; replies have at most `reply_bytes`.
+    /// Starts a worker for a socket; replies have at most `reply_bytes`.
     ///
     /// # Errors
     /// The system has no thread or descriptor to give.
-    pub fn start(&mut self, socket: Arc<OwnedFd>, count: Arc<AtomicU64>, reply_bytes: usize) -> io::Result<()> {
+    pub fn start(&mut self, shared: Shared, reply_bytes: usize) -> io::Result<()> {
         let (give_back, back) = sync_channel(1);
         let worker = Worker {
             index: self.back.len(),
             clock: self.clock.clone(),
-            coalescing: Coalescing::new(self.coalesce_rate, count),
-            socket,
+            coalescing: Coalescing::new(self.coalesce_rate, Arc::clone(&shared.count)),
+            receiving: Faults::new("recvmmsg", UDP_PAUSE),
+            socket: shared.socket,
+            lead: shared.lead,
             waker: Arc::clone(&self.waker),
             hand_over: self.hand_over.clone(),
             back,
@@ -98,7 +120,9 @@ struct Worker {
     index: usize,
     clock: Clock,
     coalescing: Coalescing,
+    receiving: Faults,
     socket: Arc<OwnedFd>,
+    lead: Arc<Mutex<()>>,
     waker: Arc<Waker>,
     hand_over: SyncSender<WorkerBatch>,
     back: Receiver<Batch>,
@@ -107,25 +131,16 @@ struct Worker {
 impl Worker {
     /// Works until the loop ends.
     fn run(mut self, mut batch: Batch) {
-        let mut receiving = Faults::new("recvmmsg", UDP_PAUSE);
+        let lead = Arc::clone(&self.lead);
+        let mut kept = None;
         loop {
-            let received = match batch.wait(self.socket.as_fd()) {
-                Ok(0) => {
-                    // the socket does not block, or the call was interrupted
-                    if wait_readable(self.socket.as_fd()).is_err() {
-                        return;
-                    }
-                    continue;
-                }
-                Ok(received) => received,
-                Err(error) => {
-                    receiving.failed(self.clock.now(), &error);
-                    std::thread::sleep(UDP_PAUSE);
-                    continue;
-                }
-            };
+            // it guards nothing that a panic could have left half done
+            let leading = kept.take().unwrap_or_else(|| lead.lock().unwrap_or_else(PoisonError::into_inner));
+            let Ok(received) = self.receive(&mut batch) else { return };
             let up = self.clock.now();
-            receiving.works(up);
+            self.receiving.works(up);
+            // dropped where more datagrams wait
+            kept = (received < UDP_BATCH).then_some(leading);
             if self.hand_over.send(WorkerBatch { worker: self.index, batch, received }).is_err() {
                 return;
             }
@@ -136,6 +151,24 @@ impl Worker {
             }
             batch.send(self.socket.as_fd());
             self.coalescing.after_turn(&self.clock, up, received as u32, !batch.is_full());
+        }
+    }
+
+    /// Waits for datagrams, and returns how many it has received: one at least.
+    ///
+    /// # Errors
+    /// Waiting fails where the socket does not block.
+    fn receive(&mut self, batch: &mut Batch) -> io::Result<usize> {
+        loop {
+            match batch.wait(self.socket.as_fd()) {
+                // the socket does not block, or the call was interrupted
+                Ok(0) => wait_readable(self.socket.as_fd())?,
+                Ok(received) => return Ok(received),
+                Err(error) => {
+                    self.receiving.failed(self.clock.now(), &error);
+                    std::thread::sleep(UDP_PAUSE);
+                }
+            }
         }
     }
 }
