@@ -128,7 +128,10 @@ impl<P> Answers<P> {
             self.budget.cancelled(is_there(&self.answers));
         }
         let cut_short = answer.is_cut_short();
-        self.discarded.push_back(answer);
+        // one that holds no bytes is quickly freed, and there may be more of these in a turn than would be freed in one
+        if answer.reserved() > 0 {
+            self.discarded.push_back(answer);
+        }
         cut_short
     }
 
