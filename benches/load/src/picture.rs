@@ -18,7 +18,8 @@ const COLORS: [(Which, &str); 6] = [
 
 /// Draws the processor time for each answered request.
 pub fn svg(results: &[Measured]) -> String {
-    let rows: Vec<&Measured> = results.iter().filter(|row| row.key != "workers" && row.key != "open-200").collect();
+    let rows: Vec<&Measured> =
+        results.iter().filter(|row| !row.key.starts_with("workers") && row.key != "open-200").collect();
     let cost = |row: &Measured, which: Which| row.cell(which).map(|cell| cell.median(|sample| sample.cost));
     let all = rows.iter().flat_map(|row| COLORS.iter().filter_map(|(which, _)| cost(row, *which)));
     let longest = all.fold(1.0, f64::max);

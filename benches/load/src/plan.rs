@@ -71,7 +71,8 @@ pub fn groups(effort: Effort) -> Vec<Group> {
     let udp = [Floor, Ours, Other, Original, OriginalWorkers(1), Aquatic];
     let small = [Floor, Ours, Other, Original, OriginalWorkers(1)];
     let dual = [Ours, OursDual, OursDualAny, OriginalDual];
-    let many = [Ours, OursWorkers(1), OursWorkers(2), Original, OriginalWorkers(1), OriginalWorkers(2)];
+    let many = [Ours, OursWorkers(1), OursWorkers(2), OursWorkers(8), Original, OriginalWorkers(1), OriginalWorkers(2)];
+    let few = [Ours, OursWorkers(1), OursWorkers(2), OursWorkers(8)];
     let announce = Load::Closed(WINDOW, What::Announce(Choice::Uniform));
     let zipf = Load::Closed(WINDOW, What::Announce(Choice::Zipf));
     let million = if effort.quick { 200_000 } else { 1_000_000 };
@@ -123,7 +124,10 @@ pub fn groups(effort: Effort) -> Vec<Group> {
         });
         groups.push(Group {
             swarms: Swarms { torrents: 10_000, peers_twice: 10, numwant: 30 },
-            rows: vec![row("workers", "workers on all cores", announce, &many)],
+            rows: vec![
+                row("workers", "workers on all cores", announce, &many),
+                row("workers-20k", "workers on all cores, 20,000/s", Load::Open(20_000.0), &few),
+            ],
         });
     }
     groups

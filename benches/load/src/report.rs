@@ -79,7 +79,7 @@ fn costs(out: &mut String, results: &[Measured]) {
     out.push_str(" |\n|---|");
     out.push_str(&"---:|".repeat(columns.len() + others));
     out.push('\n');
-    for row in results.iter().filter(|row| row.key != "workers") {
+    for row in results.iter().filter(|row| !row.key.starts_with("workers")) {
         let ours = row.ours();
         let _ = write!(out, "| {}", row.title);
         for which in &columns {

@@ -7,6 +7,10 @@
 //! One worker of a socket at a time has the lead and receives. It keeps the lead until a batch is full, so that more datagrams wait than
 //! it can take; then the next worker wakes. So there are as many awake as there is work for, and under load, where they coalesce requests
 //! as the loop does, none takes one by one what another lets gather.
+//!
+//! A socket for each worker (`SO_REUSEPORT`) costs more at each rate (benches/README.md has the figures): every worker wakes for clients of
+//! its own. It would also leave datagrams at the socket of a worker that is busy or gone, and need several where a service manager hands
+//! over one.
 
 use crate::limits::{UDP_BATCH, UDP_PAUSE, UDP_REQUEST_MAX, UDP_WORKERS_MAX, WORKER_STACK};
 use crate::server::coalesce::Coalescing;
