@@ -189,9 +189,10 @@ impl<P> Answer<P> {
         let streamed = least > self.sizes.whole_max;
         let ahead = if streamed { STREAMED_MAX } else { most.min(self.sizes.whole_max + ANSWER_PIECE) };
         let bytes = ahead + self.aside();
-        if self.reserved < bytes {
+        // more torrents may have come while it waited. If it waited for more now, all could hold bytes that the others wait for
+        if self.reserved == 0 {
             let class = if !streamed && bytes <= self.sizes.small_max { Class::Small } else { Class::Large };
-            return Step::Short(Need { bytes: bytes - self.reserved, class });
+            return Step::Short(Need { bytes, class });
         }
         if streamed {
             self.stream()
@@ -211,7 +212,12 @@ impl<P> Answer<P> {
         }
         let needed = self.pieces.length() + aside;
         if needed > self.reserved {
-            return Step::Short(Need { bytes: needed - self.reserved + ANSWER_PIECE, class: Class::More });
+            // it grew more than was estimated: what there is has to be sent before more is built
+            if self.phase == Phase::Collecting {
+                self.stream();
+                return Step::Again;
+            }
+            return Step::Wait;
         }
         if self.filling.is_empty() {
             self.filling = std::mem::take(&mut self.spare);

@@ -24,9 +24,6 @@ pub(super) enum Class {
     Large,
     /// A small one: it does not wait for larger ones, and a part of the budget is reserved for these.
     Small,
-    /// More for an answer that has begun. Others may be waiting for the bytes that it holds, so it comes first, whatever the share of its
-    /// address.
-    More,
 }
 
 /// Cancelled answers that may remain in the queues, in addition to as many as there are waiting ones.
@@ -77,11 +74,7 @@ impl Budget {
         let is_next = need.class != Class::Large || self.line.is_empty();
         let granted = is_next && self.take(from, need);
         if !granted {
-            let waiting = &mut self.shares.entry(from).or_default().waiting;
-            match need.class {
-                Class::More => waiting.push_front((name, need)),
-                Class::Large | Class::Small => waiting.push_back((name, need)),
-            }
+            self.shares.entry(from).or_default().waiting.push_back((name, need));
             self.waiting += 1;
             if self.is_within_share(&from, need) {
                 self.stand_in_line(from);
@@ -184,7 +177,7 @@ impl Budget {
 
     fn is_within_share(&self, from: &IpAddr, need: Need) -> bool {
         let taken = self.shares.get(from).map_or(0, |share| share.taken);
-        need.class == Class::More || taken + need.bytes <= self.total / ANSWERS_SHARE_PART
+        taken + need.bytes <= self.total / ANSWERS_SHARE_PART
     }
 
     fn take(&mut self, from: IpAddr, need: Need) -> bool {
@@ -279,16 +272,6 @@ mod tests {
             small += 1;
         }
         assert!(small as usize >= KEPT / SMALL.bytes, "{small}");
-    }
-
-    #[test]
-    fn who_has_begun_comes_first() {
-        let mut budget = Budget::new(TOTAL);
-        for n in 0..3 {
-            assert!(budget.request(name(n), [10, 0, 0, n as u8].into(), LARGE));
-        }
-        assert!(!budget.request(name(3), HERE, LARGE));
-        assert!(budget.request(name(0), [10, 0, 0, 0].into(), Need { bytes: KEPT, class: Class::More }));
     }
 
     #[test]

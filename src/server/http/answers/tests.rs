@@ -18,12 +18,14 @@ struct Page {
     slices: usize,
     /// Its bytes are known beforehand.
     known: bool,
+    /// Slices that have come since it was asked for, which no estimate knows of.
+    grown: usize,
 }
 
-const SHORT: Page = Page { slices: 2, known: false };
+const SHORT: Page = Page { slices: 2, known: false, grown: 0 };
 const WHOLE_MAX: usize = ANSWERS_BUDGET / ANSWER_WHOLE_PART;
-const WHOLE: Page = Page { slices: WHOLE_MAX / SLICE, known: false };
-const LONG: Page = Page { slices: 2 * WHOLE_MAX / SLICE, known: true };
+const WHOLE: Page = Page { slices: WHOLE_MAX / SLICE, known: false, grown: 0 };
+const LONG: Page = Page { slices: 2 * WHOLE_MAX / SLICE, known: true, grown: 0 };
 
 /// Sockets, and what came through them.
 #[derive(Default)]
@@ -42,6 +44,7 @@ impl Io<Page> for Fake {
     }
 
     fn slice(&mut self, page: &mut Page, body: &mut Vec<u8>) -> bool {
+        page.slices += std::mem::take(&mut page.grown);
         page.slices -= 1;
         body.resize(body.len() + SLICE, b'0' + (page.slices % 10) as u8);
         page.slices == 0
@@ -190,7 +193,7 @@ fn beyond_the_bound_it_is_streamed_by_what_the_receiver_reads() {
 #[test]
 fn a_dump_is_in_chunks_however_short_it_is() {
     let mut play = Play::new();
-    let page = Page { slices: 3, known: false };
+    let page = Page { slices: 3, known: false, grown: 0 };
     for (n, chunks) in [(1, false), (2, true)] {
         play.begin_as(n, n, page, Style { form: Form::Dump, ..style(chunks, false) });
         play.run();
@@ -306,6 +309,21 @@ fn who_waits_is_cancelled_like_others() {
 }
 
 #[test]
+fn answers_that_grew_do_not_wait_for_each_other() {
+    let mut play = Play::new();
+    let grown = Page { grown: WHOLE.slices / 4, ..Page { slices: WHOLE.slices / 2, ..WHOLE } };
+    for n in 0..20 {
+        play.begin(n, n, grown, n % 2 == 0);
+    }
+    play.run();
+    assert_eq!((play.over.len(), play.answers.budget.free()), (20, ANSWERS_BUDGET));
+    for n in 0..20 {
+        let body = play.fake.received[&n].len();
+        assert!(body > (grown.slices + grown.grown) * SLICE, "{n}: {body} bytes");
+    }
+}
+
+#[test]
 fn a_lost_receiver_is_over() {
     let mut play = Play::new();
     play.fake.lost = vec![1, 2];
@@ -331,7 +349,7 @@ fn an_end_that_is_missing_can_be_seen() {
 fn compressed_pieces_come_back() {
     let mut play = Play::new();
     let Some(waiting) = play.answers.compressor().map(|fd| fd.try_clone_to_owned().unwrap()) else { return };
-    let packed = Page { slices: 100, known: false };
+    let packed = Page { slices: 100, known: false, grown: 0 };
     for n in 0..10 {
         play.begin_as(n, n, packed, style(true, true));
     }
