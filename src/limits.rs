@@ -339,6 +339,9 @@ pub const ANSWER_WHOLE_PART: usize = 4;
 /// address does.
 pub const ANSWERS_SHARE_PART: usize = 2;
 
+/// Answers to one address that may wait for room; beyond, the oldest is given up. Each is a walk over all torrents, whoever still waits.
+pub const ANSWERS_WAITING_MAX: usize = 128;
+
 /// How long a client may receive nothing of its answer while others wait for room.
 pub const ANSWER_STALL: Duration = Duration::from_secs(60);
 

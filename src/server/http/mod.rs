@@ -183,6 +183,7 @@ impl<F: Families> Http<F> {
             match self.answers.step(context.now.up, &mut wire) {
                 None => break,
                 Some((_, Outcome::GoesOn)) => {}
+                Some((name, Outcome::Displaced)) => self.shed(name, context),
                 Some((name, outcome)) => self.after_step(name, outcome, context),
             }
             if clock.now().saturating_sub(start) >= ANSWERS_TURN {

@@ -87,7 +87,7 @@ enum Gzip {
 pub(super) struct Answer<P> {
     /// The connection that it goes to.
     pub(super) name: Name,
-    /// The client's address.
+    /// Whose [share](super::budget::share_of) of the budget it takes.
     pub(super) to: IpAddr,
     /// Where it waits for its next step.
     pub(super) place: Place,

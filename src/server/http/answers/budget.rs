@@ -1,12 +1,13 @@
 //! The bytes that all long answers may take together, divided fairly.
 //!
 //! No address has more than a share of them. An answer for which there is no room waits. The answers of an address are served in the order
-//! of their requests, the addresses in turn, so that an address with many waiting answers delays only its own.
+//! of their requests, the addresses in turn, so that an address with many waiting answers delays only its own. Of IPv6 a network of /64
+//! counts as one address, because whoever has an address there has all of them.
 
-use crate::limits::{ANSWER_SMALL_PART, ANSWER_WHOLE_PART, ANSWERS_KEPT_PART, ANSWERS_SHARE_PART};
+use crate::limits::{ANSWER_SMALL_PART, ANSWER_WHOLE_PART, ANSWERS_KEPT_PART, ANSWERS_SHARE_PART, ANSWERS_WAITING_MAX};
 use crate::server::http::connections::Name;
 use std::collections::{HashMap, VecDeque};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// Bytes asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +27,19 @@ pub(super) enum Class {
     Small,
 }
 
+/// The bits of an IPv6 address that name its network of /64.
+const NETWORK: u128 = !(u64::MAX as u128);
+
 /// Cancelled answers that may remain in the queues, in addition to as many as there are waiting ones.
 const LEFT_MAX: usize = 64;
+
+/// What counts as the address of a client when the budget is divided: its IPv4 address, mapped or not, or the first address of its /64.
+pub(super) fn share_of(client: IpAddr) -> IpAddr {
+    match client.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & NETWORK).into(),
+        v4 => v4,
+    }
+}
 
 /// The bytes that one address holds, and its waiting answers.
 #[derive(Default)]
@@ -81,6 +93,19 @@ impl Budget {
             }
         }
         granted
+    }
+
+    /// The waiting answer to be given up because too many of its address wait: the oldest of these. `is_there` returns whether one was not
+    /// cancelled.
+    pub(super) fn beyond_waiting(&mut self, from: IpAddr, is_there: impl Fn(Name) -> bool) -> Option<Name> {
+        let waiting = &mut self.shares.get_mut(&from)?.waiting;
+        let length = waiting.len();
+        if length <= ANSWERS_WAITING_MAX {
+            return None;
+        }
+        waiting.retain(|(name, _)| is_there(*name));
+        self.left -= length - waiting.len();
+        waiting.front().filter(|_| waiting.len() > ANSWERS_WAITING_MAX).map(|(name, _)| *name)
     }
 
     /// The next waiting answer for which there is room, and the bytes that it was granted. `is_there` returns whether one was not cancelled.
@@ -235,6 +260,15 @@ mod tests {
         budget.give_back(HERE, LARGE.bytes);
         assert_eq!(budget.grant(|_| true), Some((name(1), LARGE.bytes)));
         assert!(!budget.has_waiting());
+    }
+
+    #[test]
+    fn a_network_of_ipv6_has_the_share_of_one_address() {
+        let of = |text: &str| share_of(text.parse().unwrap());
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), of("2001:db8:1:2::"));
+        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+        assert_eq!(of("::ffff:10.0.0.1"), of("10.0.0.1"));
+        assert_ne!(of("::ffff:10.0.0.1"), of("::ffff:10.0.0.2"));
     }
 
     #[test]

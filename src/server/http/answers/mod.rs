@@ -17,7 +17,7 @@ use crate::limits::{ANSWER_STALL, DISCARD_STEP};
 use crate::stats::figures::LongAnswers;
 use crate::wire::http::Style;
 use answer::{Answer, Place, Sizes, Step};
-use budget::Budget;
+use budget::{Budget, share_of};
 use compressor::Compressor;
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -61,6 +61,8 @@ pub(super) enum Outcome {
     Blocked,
     /// The answer is complete or lost: the connection is to be closed, which cancels the answer.
     Over,
+    /// Too many answers to its address wait, and it does so for longest: the connection is to be closed, as after `Over`.
+    Displaced,
 }
 
 /// All long answers, from pages `P`.
@@ -104,7 +106,7 @@ impl<P> Answers<P> {
     /// Begins an answer to a connection that has none.
     pub(super) fn begin(&mut self, name: Name, to: IpAddr, page: P, style: Style) {
         let sizes = Sizes { whole_max: self.budget.whole_max(), small_max: self.budget.small_max() };
-        self.answers.insert(name.slot(), Answer::new(name, to, page, style, sizes));
+        self.answers.insert(name.slot(), Answer::new(name, share_of(to), page, style, sizes));
         self.enqueue(name);
     }
 
@@ -185,6 +187,9 @@ impl<P> Answers<P> {
                     self.enqueue(name);
                 } else {
                     answer.place = Place::ForRoom;
+                    let to = answer.to;
+                    let beyond = self.budget.beyond_waiting(to, is_there(&self.answers));
+                    return Some(beyond.map_or((name, Outcome::GoesOn), |oldest| (oldest, Outcome::Displaced)));
                 }
             }
             Step::Over => return Some((name, Outcome::Over)),

@@ -1,9 +1,10 @@
 //! Long answers to sockets and from pages that are none.
 
+mod shares;
+
 use super::*;
 use crate::limits::{
     ANSWER_PIECE, ANSWER_SMALL_PART, ANSWER_WHOLE_PART, ANSWER_WINDOW, ANSWERS_BUDGET, ANSWERS_KEPT_PART,
-    ANSWERS_SHARE_PART,
 };
 use crate::wire::http::Form;
 use std::io::ErrorKind;
@@ -89,13 +90,21 @@ struct Play {
     fake: Fake,
     now: Duration,
     over: Vec<u32>,
+    displaced: Vec<u32>,
     blocked: Vec<u32>,
 }
 
 impl Play {
     fn new() -> Play {
         let answers = Answers::new(ANSWERS_BUDGET).unwrap();
-        Play { answers, fake: Fake::default(), now: SECOND, over: Vec::new(), blocked: Vec::new() }
+        Play {
+            answers,
+            fake: Fake::default(),
+            now: SECOND,
+            over: Vec::new(),
+            displaced: Vec::new(),
+            blocked: Vec::new(),
+        }
     }
 
     fn begin(&mut self, n: u32, from: u32, page: Page, chunks: bool) {
@@ -119,6 +128,10 @@ impl Play {
             match self.answers.step(self.now, &mut self.fake) {
                 Some((name, Outcome::Over)) => {
                     self.over.push(name.slot());
+                    self.answers.cancel(name);
+                }
+                Some((name, Outcome::Displaced)) => {
+                    self.displaced.push(name.slot());
                     self.answers.cancel(name);
                 }
                 Some((name, Outcome::Blocked)) => self.blocked.push(name.slot()),
@@ -238,20 +251,6 @@ fn forty_that_never_read_hold_up_nobody() {
     play.run();
     play.over.sort_unstable();
     assert_eq!(play.over, [100, 101]);
-}
-
-#[test]
-fn one_address_holds_up_itself_alone() {
-    let mut play = Play::new();
-    for n in 0..10 {
-        play.begin_slow(n, 7, WHOLE, 0);
-    }
-    play.run();
-    assert!(ANSWERS_BUDGET - play.answers.budget.free() <= ANSWERS_BUDGET / ANSWERS_SHARE_PART);
-    play.begin(100, 100, WHOLE, true);
-    play.run();
-    assert_eq!(play.over, [100]);
-    assert!(play.answers.budget.has_waiting());
 }
 
 /// Receivers that take nothing, from different addresses, until nothing is left for large answers.
