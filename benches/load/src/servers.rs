@@ -7,7 +7,7 @@ use crate::udp::{Client, Outcome};
 use std::error::Error;
 use std::fs;
 use std::io::{BufWriter, Write};
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -195,7 +195,7 @@ impl Server {
 
     /// The same, with these variables in its environment, which name files.
     pub fn start_with(places: &Places, which: Which, variables: &[(&str, &Path)], swarms: &Swarms) -> Result<Server> {
-        let port = sys::port_of(&UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?)?;
+        let port = free_port()?;
         let mut command = places.command(which, port, swarms.reply_bytes())?;
         command.envs(variables.iter().copied());
         let many = matches!(which, Which::OursWorkers(2..) | Which::OriginalWorkers(2..));
@@ -246,6 +246,16 @@ impl Server {
 
     pub fn usage(&self) -> Usage {
         Usage::of(self.process())
+    }
+}
+
+/// A port that is free for HTTP and UDP. Clients of a server before may have one of them still.
+fn free_port() -> Result<u16> {
+    loop {
+        let port = TcpListener::bind((Ipv6Addr::UNSPECIFIED, 0))?.local_addr()?.port();
+        if UdpSocket::bind((Ipv6Addr::UNSPECIFIED, port)).is_ok() {
+            return Ok(port);
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::mem;
-use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -270,9 +270,4 @@ pub fn raise_descriptors() {
         limit.rlim_cur = limit.rlim_max;
         libc::setrlimit(libc::RLIMIT_NOFILE, &limit);
     }
-}
-
-/// The address of a socket that is known to be IPv4.
-pub fn port_of(socket: &UdpSocket) -> io::Result<u16> {
-    socket.local_addr().map(|address: SocketAddr| address.port())
 }
