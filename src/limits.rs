@@ -73,7 +73,7 @@ pub const STATE_LINE_MAX: u64 = 1024;
 /// memory is left. Of what is left, half is for long answers and a quarter for connections.
 pub const MEMORY_BESIDE: u64 = 128 << 20;
 
-/// Bytes held in reserve. They are freed when the system refuses memory to the state, so that everything else finds some.
+/// Bytes held in reserve. They are freed when the system refuses memory, so that what cannot be done without finds some.
 pub const MEMORY_RESERVE: usize = 4 << 20;
 
 /// Time between two lines on stderr that say that memory is short.

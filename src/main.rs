@@ -74,7 +74,8 @@ fn run() -> Result<Signal, Exit> {
     let access_list = tracker.access_list().bytes();
     let shares = MemoryShares::new(start.max_memory, headroom, access_list, DYNAMIC_ACCESSLIST);
     shares.impose(&mut tracker, &mut start.sockets.connections);
-    tracker.set_memory_reserve(MEMORY_RESERVE);
+    // where there is not even that, memory is short from the start
+    memory::set_aside(MEMORY_RESERVE);
     tracker.set_limits(start.limits);
     if let Some(file) = &start.state_file {
         let up = clock.now();

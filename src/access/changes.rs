@@ -6,6 +6,7 @@
 
 use super::set::Set;
 use crate::limits::ACCESS_CHANGES_MAX;
+use crate::sys::memory;
 use crate::types::InfoHash;
 
 /// A change of the list.
@@ -89,7 +90,7 @@ impl Words {
             Change::Delete => (&mut self.deleted, &mut self.added),
         };
         let is_known = said.contains(&hash) || opposite.contains(&hash);
-        if said.len() + opposite.len() >= room && !is_known {
+        if !is_known && (said.len() + opposite.len() >= room || memory::is_short()) {
             return Err(Full);
         }
         said.insert(hash).map_err(|_| Full)?;

@@ -6,6 +6,7 @@
 use super::best::Best;
 use super::networks::{narrow, write_narrow};
 use crate::limits::{NETWORKS_LISTED, WOODPECKER_HALVING, WOODPECKER_MINUTES, WOODPECKER_NETWORKS};
+use crate::sys::memory;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::ops::Bound;
@@ -67,7 +68,7 @@ impl<const N: usize> Table<N> {
             return;
         }
         self.expire_step(up, CHECKED_FOR_A_NEW_ONE);
-        if self.networks.len() < WOODPECKER_NETWORKS {
+        if self.networks.len() < WOODPECKER_NETWORKS && !memory::is_short() {
             self.networks.insert(network, Count { count: 1, halvings: now });
         }
     }

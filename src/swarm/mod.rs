@@ -213,13 +213,6 @@ impl<F: Families> Swarms<F> {
         self.budget.ceiling()
     }
 
-    /// Sets so many bytes aside that go back to the system where it refuses memory to the state, so that everything else in the
-    /// process finds some. Whenever a walk of [`Self::expire`] ends they are set aside again; until that succeeds nothing is added.
-    pub fn set_reserve(&mut self, bytes: usize) {
-        self.budget.set_reserve(bytes);
-        self.budget.recover();
-    }
-
     /// Slots of torrents and of peers that are taken.
     #[cfg(any(test, fuzzing))]
     fn slots_taken(&self) -> (usize, usize) {

@@ -191,11 +191,6 @@ impl<F: Families> Tracker<F> {
         self.networks_memory = bytes;
     }
 
-    /// Sets memory aside for everything but the state, for when the system refuses some.
-    pub fn set_memory_reserve(&mut self, bytes: usize) {
-        self.swarms.set_reserve(bytes);
-    }
-
     /// Sets how many torrents and peers there may be. What is new beyond takes the place of torrents with one peer or none, or is
     /// answered but not stored.
     pub fn set_limits(&mut self, limits: Limits) {

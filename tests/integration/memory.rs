@@ -114,12 +114,60 @@ fn memory_that_the_system_refuses_is_done_without() {
     for (limit, limited) in LIMITS {
         let tracker = with_known_peer(Starter::new());
         let taken = proc::memory(tracker.pid(), limited);
-        let words = [format!("--pid={}", tracker.pid()), format!("{limit}={}", taken + (6 << 20))];
-        let identity = |what| status_numbers(tracker.pid(), what)[0];
-        let mut command = Command::new("prlimit");
-        command.args(words).uid(identity("Uid")).gid(identity("Gid"));
-        assert!(command.status().expect("prlimit").success());
+        limit_to(&tracker, limit, &(taken + (6 << 20)).to_string());
         runs_out_and_recovers(&tracker);
+    }
+}
+
+/// Sets a limit of a tracker that runs.
+fn limit_to(tracker: &Tracker, limit: &str, bytes: &str) {
+    let words = [format!("--pid={}", tracker.pid()), format!("{limit}={bytes}:")];
+    let identity = |what| status_numbers(tracker.pid(), what)[0];
+    let mut command = Command::new("prlimit");
+    command.args(words).uid(identity("Uid")).gid(identity("Gid"));
+    assert!(command.status().expect("prlimit").success());
+}
+
+/// Pages that are built from all torrents or peers, and a short one.
+const PAGES: [&str; 8] = [
+    "/scrape",
+    "/stats?mode=tpbs",
+    "/stats?mode=statedump",
+    "/stats?mode=top100",
+    "/stats?mode=s24s",
+    "/stats?mode=peer",
+    "/stats?mode=woodpeckers",
+    "/stats?mode=everything",
+];
+
+/// Whatever is asked for when the system refuses memory, the tracker goes on.
+#[test]
+fn long_answers_are_given_up_where_memory_is_short() {
+    const TORRENTS: u64 = 40_000;
+    const STEP: u64 = 512 << 10;
+    if !any_torrent_or_skip() || !root_or_skip() {
+        return;
+    }
+    for (limit, limited) in LIMITS {
+        let tracker = with_known_peer(Starter::new());
+        pour(&mut tracker.udp(), 0..TORRENTS);
+        let taken = proc::memory(tracker.pid(), limited);
+        let mut next = TORRENTS;
+        for step in (0..=12).rev() {
+            limit_to(&tracker, limit, &(taken + step * STEP).to_string());
+            let mut unfinished: Vec<_> = (0..30).map(|_| tracker.connect()).collect();
+            unfinished.iter_mut().for_each(|client| client.send(&[b"GET /", &[b'a'; 4000][..]].concat()));
+            let mut clients: Vec<_> = PAGES.iter().cycle().take(24).map(|page| (tracker.connect(), page)).collect();
+            clients.iter_mut().for_each(|(client, page)| client.send(&harness::http::get_request(page)));
+            pour(&mut tracker.udp(), next..next + 1000);
+            next += 1000;
+            clients.iter_mut().for_each(|(client, _)| drop(client.read_all(SOON)));
+            announce(&tracker, KNOWN);
+        }
+        limit_to(&tracker, limit, "unlimited");
+        let reply = tracker.get("/stats?mode=top100");
+        assert!(reply.is_whole() && reply.code() == 200, "{limit}");
+        assert_eq!(tracker.udp().scrape(&[hash(KNOWN)]), [[0, 0, 1]]);
     }
 }
 

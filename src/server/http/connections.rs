@@ -6,8 +6,11 @@
 use super::connection::{Connection, LINGER, LONG_ANSWER, REQUEST, SHORT_ANSWER};
 use super::deadlines::Deadlines;
 use crate::features::METRICS;
-use crate::limits::{ANSWER_TIMEOUT, CONNECTION_BYTES, CONNECTIONS_LONG_PART, LINGER_TIMEOUT, REQUEST_TIMEOUT};
+use crate::limits::{
+    ANSWER_TIMEOUT, CONNECTION_BYTES, CONNECTION_BYTES_MIN, CONNECTIONS_LONG_PART, LINGER_TIMEOUT, REQUEST_TIMEOUT,
+};
 use crate::stats::figures::Connections as Figures;
+use crate::sys::memory;
 use crate::sys::poller::{Interest, Poller};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -98,7 +101,8 @@ impl Connections {
 
     /// The connection to close because all hold too many bytes.
     pub fn beyond_bytes(&self) -> Option<Name> {
-        if self.bytes <= self.most_bytes { None } else { self.first_to_go() }
+        let most = if memory::is_short() { self.most_bytes.min(CONNECTION_BYTES_MIN) } else { self.most_bytes };
+        if self.bytes <= most { None } else { self.first_to_go() }
     }
 
     /// The connection to close first: the one whose request is unfinished for longest, else the oldest that is about to close, else the

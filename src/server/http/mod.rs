@@ -144,7 +144,9 @@ impl<F: Families> Http<F> {
 
     fn begin_answer(&mut self, name: Name, from: IpAddr, page: Box<Page<F>>, context: &mut Context<'_, F>) {
         let style = page.style;
-        self.answers.begin(name, from, page, style);
+        if !self.answers.begin(name, from, page, style) {
+            return self.shed(name, context);
+        }
         while let Some(name) = self.connections.beyond_long() {
             self.shed(name, context);
         }

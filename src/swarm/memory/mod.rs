@@ -7,6 +7,7 @@
 mod numbers;
 mod pool;
 
+use crate::sys::memory;
 pub(super) use pool::{Pool, Slot};
 
 /// How many bytes the state holds, and how many it may hold.
@@ -17,24 +18,13 @@ pub struct Budget {
     refusals: u64,
     /// Bytes that went back since somebody asked.
     returned: usize,
-    /// Memory that nobody touches. It goes back where the system refuses some to the state, so that everything else finds some.
-    reserve: Vec<u8>,
-    /// Bytes that the reserve should have, and whether it went back: then the state adds nothing.
-    reserve_wanted: usize,
+    /// The system has refused memory: then the state adds nothing, and everything else finds some.
     is_short: bool,
 }
 
 impl Default for Budget {
     fn default() -> Self {
-        Self {
-            held: 0,
-            ceiling: usize::MAX,
-            refusals: 0,
-            returned: 0,
-            reserve: Vec::new(),
-            reserve_wanted: 0,
-            is_short: false,
-        }
+        Self { held: 0, ceiling: usize::MAX, refusals: 0, returned: 0, is_short: false }
     }
 }
 
@@ -59,15 +49,9 @@ impl Budget {
         self.ceiling
     }
 
-    /// Sets so many bytes aside for everything else in the process, from the next [`Self::recover`] on.
-    pub(super) fn set_reserve(&mut self, bytes: usize) {
-        self.reserve_wanted = bytes;
-    }
-
-    /// Sets the reserve aside again. As long as there is no memory for it, the state adds nothing.
+    /// Asks the system again for what it refused, if there is memory for the reserve.
     pub(super) fn recover(&mut self) {
-        let missing = self.reserve_wanted.saturating_sub(self.reserve.capacity());
-        self.is_short = missing > 0 && self.reserve.try_reserve_exact(self.reserve_wanted).is_err();
+        self.is_short = memory::is_short();
     }
 
     /// Makes room for more items at a vector's end; false, and nothing changes, if the memory is refused.
@@ -79,14 +63,11 @@ impl Budget {
         let after = (items.len() + more) * size_of::<T>();
         let is_within = self.held - before <= self.ceiling.saturating_sub(after);
         let is_refused = !is_within || self.is_short || {
-            self.is_short = items.try_reserve_exact(more).is_err();
+            self.is_short = memory::is_short() || items.try_reserve_exact(more).is_err();
             self.is_short
         };
         if is_refused {
             self.refusals += 1;
-            if self.is_short {
-                self.reserve = Vec::new();
-            }
             return false;
         }
         self.held = self.held - before + items.capacity() * size_of::<T>();

@@ -18,6 +18,7 @@ use super::{Io, Size};
 use crate::features::gzip::Encoder;
 use crate::limits::{ANSWER_PIECE, ANSWER_SLICE_MAX, ANSWER_WINDOW, GZIP_MEMORY};
 use crate::server::http::connections::Name;
+use crate::sys::memory;
 use crate::wire::http::{self, Form, Framing, Style};
 use std::io::ErrorKind;
 use std::net::IpAddr;
@@ -202,8 +203,11 @@ impl<P> Answer<P> {
         Step::Again
     }
 
-    /// Builds a slice, or finishes a full piece.
+    /// Builds a slice, or finishes a full piece. Where memory is short the answer is given up.
     fn make(&mut self, io: &mut impl Io<P>, compressor: Option<&Compressor>) -> Step {
+        if memory::is_short() {
+            return Step::Over;
+        }
         let aside = self.aside();
         let is_full = self.filling.len() >= FULL;
         let Some(page) = self.page.as_mut().filter(|_| !is_full) else { return self.finish_piece(compressor) };

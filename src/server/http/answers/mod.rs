@@ -103,11 +103,15 @@ impl<P> Answers<P> {
         self.compressor.as_ref().map(|compressor| compressor.waker().as_fd())
     }
 
-    /// Begins an answer to a connection that has none.
-    pub(super) fn begin(&mut self, name: Name, to: IpAddr, page: P, style: Style) {
+    /// Begins an answer to a connection that has none. Returns false if there is no memory for one more.
+    pub(super) fn begin(&mut self, name: Name, to: IpAddr, page: P, style: Style) -> bool {
+        if self.answers.try_reserve(1).is_err() {
+            return false;
+        }
         let sizes = Sizes { whole_max: self.budget.whole_max(), small_max: self.budget.small_max() };
         self.answers.insert(name.slot(), Answer::new(name, share_of(to), page, style, sizes));
         self.enqueue(name);
+        true
     }
 
     /// Goes on with the answer of a connection that takes more.
