@@ -244,14 +244,18 @@ impl<P> Answer<P> {
             self.add(piece, last);
             return Step::Again;
         }
-        let encoder = match std::mem::replace(&mut self.encoder, Gzip::Idle) {
+        let mut encoder = match std::mem::replace(&mut self.encoder, Gzip::Idle) {
             away @ (Gzip::Away | Gzip::Ending) => {
                 self.encoder = away;
                 return Step::Wait;
             }
             Gzip::Ready(encoder) => encoder,
-            Gzip::Idle => Box::new(Encoder::new(empty_piece(ANSWER_PIECE))),
+            Gzip::Idle => Box::new(Encoder::new(Vec::new())),
         };
+        if encoder.output().capacity() == 0 {
+            // room for what is there and what compressing a full piece adds: the compressor asks for no memory
+            *encoder.output() = empty_piece(2 * ANSWER_PIECE);
+        }
         let piece = std::mem::take(&mut self.filling);
         // only builds with a compressor compress pages
         let Some(compressor) = compressor else { return Step::Over };
@@ -280,7 +284,7 @@ impl<P> Answer<P> {
             return;
         }
         if output.len() >= FULL {
-            let bytes = std::mem::replace(output, empty_piece(ANSWER_PIECE));
+            let bytes = std::mem::take(output);
             self.add(bytes, false);
         }
         self.encoder = Gzip::Ready(encoder);
