@@ -225,10 +225,10 @@ fn groups_that_could_have_been_dropped_end_the_start() {
 
 #[test]
 fn groups_that_a_namespace_fixes_for_good_stay() {
-    if !harness::root_or_skip() {
+    let namespace = "setpriv --groups=4,27 unshare --user";
+    if !harness::root_or_skip() || !harness::namespaces_or_skip(&namespace.split(' ').collect::<Vec<_>>()) {
         return;
     }
-    let namespace = "setpriv --groups=4,27 unshare --user";
     let wait = ["sh", "-c", "until [ -e mapped ]; do sleep 0.01; done; exec \"$0\" \"$@\""];
     let mut tracker = Starter::new().allow([hash(1)]).wrap(namespace.split(' ').chain(wait)).spawn();
     let of = |process: &str, file: &str| format!("/proc/{process}/{file}");

@@ -18,8 +18,12 @@ struct Terminal {
 }
 
 impl Terminal {
-    fn new() -> Terminal {
-        let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a terminal");
+    /// A terminal, or `None` where none can be made, which is noted as skipped.
+    fn new() -> Option<Terminal> {
+        let Ok(ours) = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC) else {
+            harness::skipped("needs terminals: /dev/ptmx and /dev/pts");
+            return None;
+        };
         grantpt(&ours).expect("a terminal's owner");
         unlockpt(&ours).expect("a terminal's lock");
         let name = ptsname(&ours, Vec::new()).expect("a terminal's name").into_string().expect("a name");
@@ -28,7 +32,7 @@ impl Terminal {
         attributes.output_modes.remove(OutputModes::OPOST);
         tcsetattr(&theirs, OptionalActions::Now, &attributes).expect("a terminal's attributes");
         rustix::io::ioctl_fionbio(&ours, true).expect("a terminal");
-        Terminal { ours: File::from(ours), theirs, name }
+        Some(Terminal { ours: File::from(ours), theirs, name })
     }
 
     /// Starts a tracker whose stderr is this terminal.
@@ -63,7 +67,7 @@ fn a_person_is_told_what_it_does() {
     if !harness::root_or_skip() {
         return;
     }
-    let terminal = Terminal::new();
+    let Some(terminal) = Terminal::new() else { return };
     let mut tracker = terminal.start(starter);
     let text = terminal.read_until("Ctrl-C ends it\n");
     let lines: Vec<_> = text.lines().collect();
@@ -103,7 +107,7 @@ fn without_a_terminal_nothing_is_said() {
 #[test]
 fn a_terminal_that_is_stopped_holds_nothing_up() {
     let Some(starter) = starter() else { return };
-    let terminal = Terminal::new();
+    let Some(terminal) = Terminal::new() else { return };
     rustix::termios::tcflow(&terminal.theirs, rustix::termios::Action::OOff).expect("a stopped terminal");
     let mut tracker = terminal.start(starter);
     tracker.signal(Signal::INT);

@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 pub use build::Build;
-pub use skip::{built_with, clock_or_skip, for_another_build, ipv4_or_skip, root_or_skip, skipped};
+pub use skip::{built_with, clock_or_skip, for_another_build, ipv4_or_skip, namespaces_or_skip, root_or_skip, skipped};
 pub use starter::Starter;
 pub use tracker::Tracker;
 

@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::process::Command;
 
 use super::Build;
 
@@ -26,6 +27,16 @@ pub fn root_or_skip() -> bool {
         skipped("needs root");
     }
     root
+}
+
+/// Whether a process can be started behind this wrapper, which gives it namespaces of its own. If not, notes why.
+pub fn namespaces_or_skip(wrapper: &[&str]) -> bool {
+    let output = Command::new(wrapper[0]).args(&wrapper[1..]).arg("true").output();
+    let can = output.is_ok_and(|output| output.status.success());
+    if !can {
+        skipped(&format!("needs namespaces: {}", wrapper.join(" ")));
+    }
+    can
 }
 
 /// Whether the clock of the tracker under test can be moved. If not, notes why.
