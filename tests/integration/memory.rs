@@ -200,11 +200,11 @@ impl Group {
             Some(own) => (Path::new("/sys/fs/cgroup/memory").join(own), "memory.limit_in_bytes"),
             None => (Path::new("/sys/fs/cgroup").join(own("")?), "memory.max"),
         };
-        let group = Group(place.join(format!("opentracker-test-{}", std::process::id())));
-        std::fs::create_dir(&group.0).ok()?;
-        // a directory without it is no group
-        let has_limit = group.0.join(file).exists();
-        (has_limit && std::fs::write(group.0.join(file), bytes.to_string()).is_ok()).then_some(group)
+        let directory = place.join(format!("opentracker-test-{}", std::process::id()));
+        std::fs::create_dir(&directory).ok()?;
+        let group = Group(directory);
+        std::fs::write(group.0.join(file), bytes.to_string()).ok()?;
+        Some(group)
     }
 
     /// Whether the system ended a process in it for want of memory.
