@@ -6,7 +6,6 @@
 use super::best::Best;
 use super::networks::{narrow, write_narrow};
 use crate::limits::{NETWORKS_LISTED, WOODPECKER_HALVING, WOODPECKER_MINUTES, WOODPECKER_NETWORKS};
-use crate::sys::memory;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::ops::Bound;
@@ -58,7 +57,7 @@ fn halvings(up: Duration) -> u32 {
 
 impl<const N: usize> Table<N> {
     /// Counts an announce of a known peer, so many minutes after its last one. Only early ones count.
-    fn count(&mut self, up: Duration, address: &[u8; N], minutes_ago: u32) {
+    fn count(&mut self, up: Duration, address: &[u8; N], minutes_ago: u32, memory_is_short: bool) {
         if minutes_ago == 0 || minutes_ago >= WOODPECKER_MINUTES {
             return;
         }
@@ -68,7 +67,7 @@ impl<const N: usize> Table<N> {
             return;
         }
         self.expire_step(up, CHECKED_FOR_A_NEW_ONE);
-        if self.networks.len() < WOODPECKER_NETWORKS && !memory::is_short() {
+        if self.networks.len() < WOODPECKER_NETWORKS && !memory_is_short {
             self.networks.insert(network, Count { count: 1, halvings: now });
         }
     }
@@ -125,11 +124,12 @@ impl Woodpeckers {
         Self { v4: v4.then(Table::default), v6: v6.then(Table::default) }
     }
 
-    /// Counts an announce of a known peer, so many minutes after its last one. Only early ones count.
-    pub fn count(&mut self, up: Duration, address: IpAddr, minutes_ago: u32) {
+    /// Counts an announce of a known peer, so many minutes after its last one. Only early ones count. Where memory is short no network is
+    /// added.
+    pub fn count(&mut self, up: Duration, address: IpAddr, minutes_ago: u32, memory_is_short: bool) {
         match (address, &mut self.v4, &mut self.v6) {
-            (IpAddr::V4(address), Some(table), _) => table.count(up, &address.octets(), minutes_ago),
-            (IpAddr::V6(address), _, Some(table)) => table.count(up, &address.octets(), minutes_ago),
+            (IpAddr::V4(address), Some(table), _) => table.count(up, &address.octets(), minutes_ago, memory_is_short),
+            (IpAddr::V6(address), _, Some(table)) => table.count(up, &address.octets(), minutes_ago, memory_is_short),
             _ => {}
         }
     }
@@ -171,15 +171,15 @@ mod tests {
         let at = Duration::from_secs;
         assert_eq!(page(&woodpeckers, 0), "Networks, limit /28:\n\n");
         for minutes in 0..25 {
-            woodpeckers.count(at(1), &[10, 0, 0, 1], minutes);
+            woodpeckers.count(at(1), &[10, 0, 0, 1], minutes, false);
         }
         for last in [1, 17, 18, 33] {
-            woodpeckers.count(at(1), &[10, 0, 1, last], 5);
+            woodpeckers.count(at(1), &[10, 0, 1, last], 5, false);
         }
         let lines = "00000019: 10.0.0.0\n00000002: 10.0.1.16\n00000001: 10.0.1.0\n00000001: 10.0.1.32\n";
         assert_eq!(page(&woodpeckers, 119), format!("Networks, limit /28:\n{lines}\n"));
         assert_eq!(page(&woodpeckers, 120), "Networks, limit /28:\n00000009: 10.0.0.0\n00000001: 10.0.1.16\n\n");
-        woodpeckers.count(at(360), &[10, 0, 0, 2], 5);
+        woodpeckers.count(at(360), &[10, 0, 0, 2], 5, false);
         assert_eq!(page(&woodpeckers, 360), "Networks, limit /28:\n00000003: 10.0.0.0\n\n");
         assert_eq!(page(&woodpeckers, 1 << 40), "Networks, limit /28:\n\n");
     }
@@ -189,7 +189,7 @@ mod tests {
         let mut woodpeckers = Table::<16>::default();
         for n in 0..100 {
             let up = Duration::from_secs(if n % 3 == 0 { 130 } else { 0 });
-            woodpeckers.count(up, &[n; 16], 5);
+            woodpeckers.count(up, &[n; 16], 5, false);
         }
         for _ in 0..15 {
             woodpeckers.expire_step(Duration::from_secs(140), 7);
@@ -201,7 +201,7 @@ mod tests {
     fn each_family_has_a_table_of_its_own() {
         let mut woodpeckers = Woodpeckers::new(true, true);
         for address in ["10.0.0.1", "2001:db8::1", "10.0.0.2"] {
-            woodpeckers.count(Duration::ZERO, address.parse().unwrap(), 5);
+            woodpeckers.count(Duration::ZERO, address.parse().unwrap(), 5, false);
         }
         let (mut page, mut out) = (WoodpeckerPage::default(), Vec::new());
         while !woodpeckers.select(&mut page, Duration::ZERO, 1) {}

@@ -27,6 +27,7 @@ mod walk;
 use crate::limits::{
     SWARM_CHUNK, SWARM_FILL, SWARM_PAGE, SWARM_PEER_PAGE, SWARM_WINDOW, TORRENT_TIMEOUT_MINUTES, UDP_SCRAPE_MAX,
 };
+pub use crate::sys::memory::is_short as memory_is_short;
 pub use crate::types::{Counts, Endpoint, InfoHash};
 pub use ceilings::{CeilingCounts, Limits};
 pub use endpoint::{Chosen, DualEndpoint, PeerState, Wanted};

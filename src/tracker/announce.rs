@@ -7,7 +7,7 @@
 use super::Tracker;
 use crate::cluster::Outbox;
 use crate::cluster::packet::Record;
-use crate::features::SYNC_LIVE;
+use crate::features::{SPOT_WOODPECKER, SYNC_LIVE};
 use crate::limits::LIVESYNC_RENEWAL_MINUTES;
 use crate::stats::counters::{Counters, Request};
 use crate::swarm::{self, Announced, Chosen, Families, PeerStatus, Wanted};
@@ -56,6 +56,7 @@ impl<F: Families> Tracker<F> {
         let Some(peer) = peer else { return self.answer_stranger(now, said, room) };
         let what = swarm::PeerState { seeding: said.seeding, completed: said.completed };
         let (tick, timeout) = (self.tick(now), self.settings.peer_timeout);
+        let memory_is_short = SPOT_WOODPECKER && swarm::memory_is_short();
         let (change, torrent) = self.swarms.announce(tick, info_hash, &peer, what);
         let change = in_minutes(change, timeout);
         count(&mut self.counters, origin, &change);
@@ -63,7 +64,7 @@ impl<F: Families> Tracker<F> {
         if origin == Origin::Cluster {
             return Outcome::Joined { counts, peers: Chosen::default() };
         }
-        self.observers.announced(now, F::endpoint(&peer).0, info_hash, said.peer_id, &change);
+        self.observers.announced(now, F::endpoint(&peer).0, info_hash, said.peer_id, &change, memory_is_short);
         if SYNC_LIVE {
             report_announce(&mut self.outbox, info_hash, F::endpoint(&peer), what, &change);
         }

@@ -36,7 +36,7 @@ impl Observers {
         Self { woodpeckers: Woodpeckers::new(v4, v6), completions: VecDeque::new(), missed: 0 }
     }
 
-    /// Observes an announce of a peer with this address, as swarms store it, and what it changed.
+    /// Observes an announce of a peer with this address, as swarms store it, and what it changed. Where memory is short nothing grows.
     pub(super) fn announced(
         &mut self,
         now: Now,
@@ -44,9 +44,10 @@ impl Observers {
         info_hash: &InfoHash,
         peer_id: Option<[u8; 20]>,
         change: &Announced,
+        memory_is_short: bool,
     ) {
         if let (true, PeerStatus::Known { minutes_ago }) = (SPOT_WOODPECKER, change.peer) {
-            self.woodpeckers.count(now.up, address, minutes_ago);
+            self.woodpeckers.count(now.up, address, minutes_ago, memory_is_short);
         }
         if SYSLOGS && change.newly_completed {
             self.completed(Completion { unix: now.unix, info_hash: info_hash.0, peer_id, address });
