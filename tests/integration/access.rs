@@ -290,7 +290,7 @@ fn the_address_in_the_query() {
     }
     // the last one counts, anything may follow, all must be addresses
     assert_eq!(peers(&announce(to, 10, "&ip=10.9.9.9&ip=10.1.2.4.5", "")), [peer("10.1.2.4", 7)]);
-    let other_family = if v6() || built_with("dual-stack") { vec![] } else { vec!["2001:db8::7", "::1"] };
+    let other_family = if v6() || Build::under_test().has("dual-stack") { vec![] } else { vec!["2001:db8::7", "::1"] };
     for ip in ["", "nonsense", "1.2.3", "nonsense&ip=1.2.3.4"].into_iter().chain(other_family) {
         assert_eq!(announce(to, 11, &format!("&ip={ip}"), "").code(), 400, "{ip}");
     }
@@ -316,7 +316,7 @@ fn the_address_that_a_proxy_names() {
     }
     // an IPv6 client is a peer where there are such, else it is told of the others, and the proxy is no peer in its place
     let reply = announce(to, 30, "", "X-Forwarded-For: 2001:db8::7\r\n");
-    let key = if v6() || built_with("dual-stack") { "peers6" } else { "peers" };
+    let key = if v6() || Build::under_test().has("dual-stack") { "peers6" } else { "peers" };
     let stored = if key == "peers6" { peer("2001:db8::7", 7) } else { Vec::new() };
     assert_eq!(reply.bencode().get(key), &Value::Bytes(stored));
     // what clients put into the query is not the proxy's word, even where it decodes to a header line
@@ -362,7 +362,7 @@ fn a_wildcard_serves_both_families() {
 
 #[test]
 fn each_build_binds_its_family() {
-    if built_with("dual-stack") {
+    if Build::under_test().has("dual-stack") {
         return harness::for_another_build("one that serves one family");
     }
     let (other, text) =

@@ -1,6 +1,6 @@
 //! `-t`: what a start would do, and what is wrong with the command line and the config files, without doing any of it.
 
-use crate::harness::{self, Build, Scratch, built_with, hash, hex};
+use crate::harness::{self, Build, Scratch, hash, hex};
 use std::net::TcpListener;
 use std::process::{Command, Output};
 
@@ -137,7 +137,7 @@ fn a_build_that_cannot_close_says_so() {
 
 #[test]
 fn addresses_of_the_other_family_are_problems() {
-    if built_with("dual-stack") {
+    if Build::under_test().has("dual-stack") {
         return;
     }
     let (other, family) = if Build::under_test().v6() { ("127.0.0.1:80", "V6") } else { ("[::1]:80", "V4") };

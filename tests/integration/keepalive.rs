@@ -127,10 +127,10 @@ fn what_is_no_plain_answer_closes() {
     let mut closing =
         vec![("/nope", 404), ("/announce", 400), ("/announce?compact=0", 400), ("/stats?mode=top10", 200)];
     // builds for both families answer pages in the form of HTTP/1.1, full scrapes in chunks
-    let is_dual = built_with("dual-stack");
+    let is_dual = Build::under_test().has("dual-stack");
     if !is_dual {
         closing.push(("/stats", 200));
-        if built_with("fullscrape") {
+        if Build::under_test().has("fullscrape") {
             closing.push(("/scrape", 200));
         }
     }

@@ -102,7 +102,7 @@ fn assert_same(got: &[u8], expected: &[u8]) {
 
 /// What a dump's head calls its body.
 fn dump_type() -> &'static str {
-    if built_with("dual-stack") { "application/octet-stream" } else { "text/plain" }
+    if Build::under_test().has("dual-stack") { "application/octet-stream" } else { "text/plain" }
 }
 
 #[test]
@@ -136,10 +136,10 @@ fn beyond_a_bound_it_is_streamed() {
 fn up_to_the_bound_its_length_is_told() {
     let Some(tracker) = with_torrents(MANY) else { return };
     // builds for both families send clients of HTTP/1.1 chunks
-    let version = if built_with("dual-stack") { "1.0" } else { "1.1" };
+    let version = if Build::under_test().has("dual-stack") { "1.0" } else { "1.1" };
     let reply = tracker.http(format!("GET /stats?mode=tpbs&format=bin HTTP/{version}\r\nHost: x\r\n\r\n").as_bytes());
     assert!(reply.is_whole());
-    let is_packed_for_all = !tracker.build().has("compression-gzip-always") && !built_with("dual-stack");
+    let is_packed_for_all = !tracker.build().has("compression-gzip-always") && !tracker.build().has("dual-stack");
     if tracker.build().has("compression-gzip") && is_packed_for_all {
         let head = reply.head();
         let start = "HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\nContent-Encoding: gzip\r\nContent-Length: ";
@@ -163,7 +163,7 @@ fn gunzip(packed: &[u8]) -> Vec<u8> {
 #[test]
 fn compressed_it_is_the_same() {
     let Some(tracker) = compressing(MANY, name) else { return };
-    let version = if built_with("dual-stack") { "1.0" } else { "1.1" };
+    let version = if Build::under_test().has("dual-stack") { "1.0" } else { "1.1" };
     let request = format!("GET /scrape HTTP/{version}\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n");
     let reply = ask(&tracker, 1, &request).read_all(SOON);
     let start =
@@ -340,7 +340,7 @@ fn one_that_takes_nothing_for_a_minute_makes_room_for_others() {
     assert_eq!(tracker.descriptors(), descriptors + 5, "while no request waits they are kept");
     let others: Vec<_> = (6..9).map(|last| ask_and_dawdle(&tracker, last, SCRAPE_11)).collect();
     let reply = ask(&tracker, 11, SCRAPE_11).read_all(SOON);
-    let is_chunked = built_with("dual-stack");
+    let is_chunked = Build::under_test().has("dual-stack");
     let body = if is_chunked { dechunk(reply.body()) } else { reply.body().to_vec() };
     assert_same(&body, &scrape_of(0..MANY * 3 / 5));
     drop(others);

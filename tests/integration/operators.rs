@@ -57,7 +57,7 @@ fn tables_of_numbers() {
     let table = |width, address| format!(r"Networks, limit /{width}:\n(?:\d{{8}}: {address}\n)*\n");
     let v4 = [28, 24].map(|width| table(width, r"\d+\.\d+\.\d+\.\d+")).concat();
     let v6 = [68, 48].map(|width| table(width, r"[0-9a-f:]+")).concat();
-    let dual = built_with("dual-stack");
+    let dual = Build::under_test().has("dual-stack");
     matches(
         &networks,
         &[if tracker.build().v6() { "" } else { &v4 }, if tracker.build().v6() || dual { &v6 } else { "" }].concat(),
@@ -216,7 +216,7 @@ fn woodpeckers_are_counted_and_forgotten() {
         return;
     }
     let tracker = tracker();
-    let rest = if built_with("dual-stack") { "Networks, limit /68:\n\n" } else { "" };
+    let rest = if Build::under_test().has("dual-stack") { "Networks, limit /68:\n\n" } else { "" };
     let announce = |times: usize| {
         let mut udp = tracker.udp_from([127, 0, 3, 20]);
         (0..times).for_each(|_| drop(udp.announce(&Announce::new(hash(1), 1))));
@@ -314,7 +314,7 @@ fn the_busiest_networks_as_the_original_lists_them() {
     }
     let (ours, original) = (ours.get("/stats?mode=s24s"), original.get("/stats?mode=s24s"));
     let no_v6 = "Networks, limit /68:\n\nNetworks, limit /48:\n\n";
-    let rest = if built_with("dual-stack") { no_v6 } else { "" };
+    let rest = if Build::under_test().has("dual-stack") { no_v6 } else { "" };
     assert_eq!(ours.text(), format!("{}{rest}", original.text()));
     assert_eq!(original.text().lines().count(), 2 * (128 + 2));
 }

@@ -246,7 +246,7 @@ fn without_any_address_it_takes_the_usual_port() {
         return;
     }
     let (wildcard, loopback) = (Build::under_test().wildcard(), Build::under_test().loopback());
-    let wildcard = if harness::built_with("v4-only") && harness::built_with("dual-stack") {
+    let wildcard = if ["v4-only", "dual-stack"].iter().all(|switch| Build::under_test().has(switch)) {
         std::net::Ipv4Addr::UNSPECIFIED.into()
     } else {
         wildcard

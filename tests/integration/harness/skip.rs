@@ -48,7 +48,7 @@ pub fn clock_or_skip() -> bool {
     moves
 }
 
-/// Whether the program under test was built with a switch. If not, notes why.
+/// Whether the program under test was built with a switch that a test needs to run. If not, notes why.
 pub fn built_with(switch: &str) -> bool {
     let has = Build::under_test().has(switch);
     if !has {
