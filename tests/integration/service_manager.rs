@@ -44,7 +44,7 @@ impl Manager {
     fn next(&self, limit: Duration) -> Option<String> {
         self.socket.set_read_timeout(Some(limit)).expect("a time limit");
         let mut buffer = [0; 4096];
-        let length = self.socket.recv(&mut buffer).ok()?;
+        let length = harness::uninterrupted(|| self.socket.recv(&mut buffer)).ok()?;
         Some(String::from_utf8(buffer[..length].to_vec()).expect("text"))
     }
 

@@ -1,7 +1,7 @@
 //! Lines in the system's log (`syslogs`).
 
 use crate::harness::udp::Announce;
-use crate::harness::{SOON, Starter, built_with, hash, hex, matches, percent, root_or_skip, within};
+use crate::harness::{SOON, Starter, built_with, hash, hex, matches, percent, root_or_skip, uninterrupted, within};
 use regex::bytes::Regex;
 use std::os::unix::net::UnixDatagram;
 
@@ -41,7 +41,7 @@ fn completed_downloads_go_to_the_system_log() {
     tracker.get_from([127, 0, 0, 1], &format!("/announce?{query}"));
     let line = || {
         let mut buffer = [0; 1000];
-        let length = log.recv(&mut buffer).expect("a line");
+        let length = uninterrupted(|| log.recv(&mut buffer)).expect("a line");
         buffer[..length].to_vec()
     };
     let start = r"<14>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d opentracker:";

@@ -171,7 +171,7 @@ impl Receiver {
     pub fn packet_within(&self, wait: Duration) -> Option<(SocketAddr, [u8; 4], Vec<Record>)> {
         let mut bytes = [0; 4096];
         self.0.set_read_timeout(Some(wait)).expect("a timeout");
-        let (length, from) = self.0.recv_from(&mut bytes).ok()?;
+        let (length, from) = super::uninterrupted(|| self.0.recv_from(&mut bytes)).ok()?;
         let (head, records) = bytes[..length].split_at(8);
         assert!(length < 1480 && head[4..] == [0; 4] && records.len() % (24 + width()) == 0, "{head:?} {length}");
         let read = |bytes: &[u8]| {

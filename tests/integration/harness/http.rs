@@ -129,10 +129,9 @@ impl Client {
         let mut buffer = vec![0; 65536];
         let _ = self.stream.set_read_timeout(Some(wait));
         let end = loop {
-            match self.stream.read(&mut buffer) {
+            match super::uninterrupted(|| self.stream.read(&mut buffer)) {
                 Ok(0) => break End::Closed,
                 Ok(n) => bytes.extend_from_slice(&buffer[..n]),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => break End::Open,
                 Err(_) => break End::Reset,
             }
@@ -147,7 +146,7 @@ impl Client {
         let end = Instant::now() + wait;
         while have < enough && Instant::now() < end {
             let _ = self.stream.set_read_timeout(Some(Duration::from_millis(50)));
-            match self.stream.read(&mut bytes[have..]) {
+            match super::uninterrupted(|| self.stream.read(&mut bytes[have..])) {
                 Ok(0) => break,
                 Ok(n) => have += n,
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}

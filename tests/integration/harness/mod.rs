@@ -68,6 +68,17 @@ pub fn hash(n: u64) -> [u8; 20] {
     out
 }
 
+/// The result of a call, which is made again where it was interrupted: one that waits with a time limit is, without any signal to the
+/// process, where all of it was stopped for a while.
+pub fn uninterrupted<T>(mut call: impl FnMut() -> std::io::Result<T>) -> std::io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
 /// One step of the splitmix64 generator: good enough to draw test cases from, the same everywhere.
 pub fn splitmix(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);

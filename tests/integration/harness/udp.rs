@@ -113,7 +113,7 @@ impl Client {
     pub fn receive(&self, wait: Duration) -> Option<Vec<u8>> {
         let mut buffer = vec![0; 65536];
         self.socket.set_read_timeout(Some(wait)).ok()?;
-        let length = self.socket.recv(&mut buffer).ok()?;
+        let length = super::uninterrupted(|| self.socket.recv(&mut buffer)).ok()?;
         buffer.truncate(length);
         Some(buffer)
     }
