@@ -339,7 +339,7 @@ pub const ANSWER_WHOLE_PART: usize = 4;
 /// address does.
 pub const ANSWERS_SHARE_PART: usize = 2;
 
-/// Answers to one address that may wait for room; beyond, the oldest is given up. Each is a walk over all torrents, whoever still waits.
+/// Answers to one address that may wait for room; beyond, the oldest is given up. A client that has left costs a walk all the same.
 pub const ANSWERS_WAITING_MAX: usize = 128;
 
 /// How long a client may receive nothing of its answer while others wait for room.

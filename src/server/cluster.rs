@@ -1,7 +1,7 @@
 //! The cluster's part in a turn: a bounded number of packets comes in, and what is due goes out.
 
 use super::faults::Faults;
-use super::{Served, Server, Token};
+use super::{Served, Server, Token, listen_for};
 use crate::cluster::Sockets;
 use crate::limits::{LIVESYNC_PACKETS_A_TURN, LIVESYNC_RECORDS_A_TURN, UDP_PAUSE};
 use crate::swarm::Families;
@@ -49,8 +49,7 @@ impl Cluster {
     }
 
     fn listen_for(&self, interest: Interest, poller: &mut Poller) {
-        // the poller has it already, so there is nothing that could be refused
-        let _ = poller.modify(self.sockets.receiver(), Token::Cluster.to_bits(), interest);
+        listen_for(poller, self.sockets.receiver(), Token::Cluster, interest);
     }
 }
 

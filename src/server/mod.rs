@@ -371,6 +371,12 @@ fn watch(poller: &mut Poller, descriptor: BorrowedFd<'_>, token: Token) -> Resul
     poller.add(descriptor, token.to_bits(), Interest::READ).map_err(Failure::of("waiting for a descriptor"))
 }
 
+/// Has the poller watch one of its descriptors for something else.
+fn listen_for(poller: &mut Poller, descriptor: BorrowedFd<'_>, token: Token, interest: Interest) {
+    // the poller has it already, so there is nothing that could be refused
+    let _ = poller.modify(descriptor, token.to_bits(), interest);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,12 +1,10 @@
 //! Memory: what little is enough, and what happens where it runs out. Peers that have a place are served, new ones are answered
 //! but not stored, a line on stderr says so, and as others leave there is room again.
 
-use crate::harness::proc::status_numbers;
 use crate::harness::udp::{Announce, Client, header};
 use crate::harness::{
     self, Build, SOON, Starter, Tracker, clock_or_skip, eventually, hash, percent, proc, root_or_skip, skipped,
 };
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -114,18 +112,9 @@ fn memory_that_the_system_refuses_is_done_without() {
     for (limit, limited) in LIMITS {
         let tracker = with_known_peer(Starter::new());
         let taken = proc::memory(tracker.pid(), limited);
-        limit_to(&tracker, limit, &(taken + (6 << 20)).to_string());
+        proc::set_limit(tracker.pid(), limit, &(taken + (6 << 20)).to_string());
         runs_out_and_recovers(&tracker);
     }
-}
-
-/// Sets a limit of a tracker that runs.
-fn limit_to(tracker: &Tracker, limit: &str, bytes: &str) {
-    let words = [format!("--pid={}", tracker.pid()), format!("{limit}={bytes}:")];
-    let identity = |what| status_numbers(tracker.pid(), what)[0];
-    let mut command = Command::new("prlimit");
-    command.args(words).uid(identity("Uid")).gid(identity("Gid"));
-    assert!(command.status().expect("prlimit").success());
 }
 
 /// Pages that are built from all torrents or peers, and a short one.
@@ -154,7 +143,7 @@ fn long_answers_are_given_up_where_memory_is_short() {
         let taken = proc::memory(tracker.pid(), limited);
         let mut next = TORRENTS;
         for step in (0..=12).rev() {
-            limit_to(&tracker, limit, &(taken + step * STEP).to_string());
+            proc::set_limit(tracker.pid(), limit, &(taken + step * STEP).to_string());
             let mut unfinished: Vec<_> = (0..30).map(|_| tracker.connect()).collect();
             unfinished.iter_mut().for_each(|client| client.send(&[b"GET /", &[b'a'; 4000][..]].concat()));
             let mut clients: Vec<_> = PAGES.iter().cycle().take(24).map(|page| (tracker.connect(), page)).collect();
@@ -164,7 +153,7 @@ fn long_answers_are_given_up_where_memory_is_short() {
             clients.iter_mut().for_each(|(client, _)| drop(client.read_all(SOON)));
             announce(&tracker, KNOWN);
         }
-        limit_to(&tracker, limit, "unlimited");
+        proc::set_limit(tracker.pid(), limit, "unlimited");
         let reply = tracker.get("/stats?mode=top100");
         assert!(reply.is_whole() && reply.code() == 200, "{limit}");
         assert_eq!(tracker.udp().scrape(&[hash(KNOWN)]), [[0, 0, 1]]);

@@ -1,12 +1,9 @@
 //! The tracker as a process: signals, privileges, descriptors, addresses.
 
 use std::net::{IpAddr, SocketAddr};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Command;
 
 use crate::harness::http::{Client, get_request};
-use crate::harness::proc::status_numbers;
 use crate::harness::{
     self, AT_ONCE, Build, SOON, Scratch, Starter, Tracker, eventually, hash, percent, proc, root_or_skip, udp, within,
 };
@@ -106,10 +103,7 @@ fn connections_stay_where_closing_them_makes_no_descriptor_free() {
     let before = tracker.descriptors();
     let waiting: Vec<_> = (0..WAITING).map(|_| tracker.connect()).collect();
     eventually("all are accepted", || tracker.descriptors() == before + WAITING);
-    let (pid, identity) = (tracker.pid(), |what| status_numbers(tracker.pid(), what)[0]);
-    let mut command = Command::new("prlimit");
-    command.args([format!("--pid={pid}"), "--nofile=3".into()]).uid(identity("Uid")).gid(identity("Gid"));
-    assert!(command.status().expect("prlimit").success());
+    proc::set_limit(tracker.pid(), "--nofile", "3");
     let more = tracker.connect();
     eventually("it says so", || tracker.stderr().contains("accept: Too many open files\n"));
     assert!(tracker.descriptors() > before + WAITING / 2, "few of them are closed to see whether that helps");

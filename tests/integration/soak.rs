@@ -5,13 +5,11 @@
 //!     OPENTRACKER_SOAK_SECONDS=3600 cargo test --test integration soak:: -- --nocapture
 
 use crate::harness::http::{Client as Http, End, Reply, get_request};
-use crate::harness::proc::{descriptors, memory, status_numbers};
+use crate::harness::proc::{descriptors, memory, set_limit};
 use crate::harness::udp::{Announce, Announced, Client};
 use crate::harness::{self, SOON, Starter, Tracker, clock_or_skip, eventually, hash, percent, splitmix};
 use rustix::process::Signal;
 use std::collections::BTreeMap;
-use std::os::unix::process::CommandExt;
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::thread::Scope;
 use std::time::{Duration, Instant};
@@ -77,13 +75,9 @@ impl Shared<'_> {
         line.split_whitespace().next().expect("what it is").to_owned()
     }
 
-    /// Sets a limit. Only its own user may do that where root lacks the right to.
+    /// Sets a limit.
     fn set(&self, option: &str, most: &str) {
-        let pid = self.tracker.pid();
-        let [user, group] = ["Uid", "Gid"].map(|kind| status_numbers(pid, kind)[0]);
-        let mut command = Command::new("prlimit");
-        command.args([format!("--pid={pid}"), format!("{option}={most}:")]).uid(user).gid(group);
-        assert!(command.status().expect("prlimit").success());
+        set_limit(self.tracker.pid(), option, most);
     }
 }
 

@@ -10,7 +10,7 @@ mod requests;
 pub(super) use connections::Name;
 
 use super::faults::Faults;
-use super::{Context, Served, Token, watch};
+use super::{Context, Served, Token, listen_for, watch};
 use crate::limits::{ACCEPT_PAUSE, ACCEPTS_A_TURN, ANSWERS_TURN, CLOSES_A_TURN, MINUTE, REQUEST_MAX};
 use crate::stats::counters::Request;
 use crate::swarm::Families;
@@ -88,7 +88,8 @@ impl<F: Families> Http<F> {
             let Some(listener) = self.listeners.get(index) else { break };
             let error = match socket::accept(listener.as_fd()) {
                 Ok(Accepted::Connection(socket, from)) => {
-                    (served.requests, shed) = (served.requests + 1, false);
+                    served.requests += 1;
+                    shed = false;
                     self.accepting.works(context.now.up);
                     let from = from.ip().to_canonical();
                     context.tracker.counters().count(Request::Connection, from);
@@ -101,7 +102,7 @@ impl<F: Families> Http<F> {
                     served.drained = true;
                     break;
                 }
-                // where closing one was of no use, it is not descriptors of our own that there are too few of
+                // where closing one did not help, closing more would not: it is not a descriptor of its own that the process lacks
                 Ok(Accepted::Exhausted(error)) => match self.connections.first_to_go().filter(|_| !shed) {
                     // it waits in the system's queue, and a descriptor is free for it now
                     Some(name) => {
@@ -276,8 +277,7 @@ impl<F: Families> Http<F> {
 
     fn listen_for(&mut self, interest: Interest, poller: &mut Poller) {
         for (index, listener) in self.listeners.iter().enumerate() {
-            // the poller has it already, so there is nothing that could be refused
-            let _ = poller.modify(listener.as_fd(), Token::Listener(index).to_bits(), interest);
+            listen_for(poller, listener.as_fd(), Token::Listener(index), interest);
         }
     }
 }

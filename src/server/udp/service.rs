@@ -3,7 +3,7 @@
 use super::workers::{Pool, Shared};
 use crate::limits::{UDP_BATCH, UDP_PAUSE, UDP_REQUEST_MAX, UDP_WORKERS_MAX};
 use crate::server::faults::Faults;
-use crate::server::{Served, Token, watch};
+use crate::server::{Served, Token, listen_for, watch};
 use crate::swarm::Families;
 use crate::sys::clock::Clock;
 use crate::sys::datagram::Batch;
@@ -87,7 +87,7 @@ impl Service {
             }
             Err(error) => {
                 if receiving.failed(now.up, &error) {
-                    listen_for(socket, index, Interest::NONE, poller);
+                    listen_for(poller, socket.as_fd(), Token::Udp(index), Interest::NONE);
                 }
                 nothing
             }
@@ -98,7 +98,7 @@ impl Service {
     pub(in crate::server) fn look_after_pauses(&mut self, now: Duration, poller: &mut Poller) {
         for (index, Socket { socket, receiving, .. }) in self.sockets.iter_mut().enumerate() {
             if receiving.is_over(now) {
-                listen_for(socket, index, Interest::READ, poller);
+                listen_for(poller, socket.as_fd(), Token::Udp(index), Interest::READ);
             }
         }
     }
@@ -123,11 +123,6 @@ impl Service {
             }
         }
     }
-}
-
-fn listen_for(socket: &OwnedFd, index: usize, interest: Interest, poller: &mut Poller) {
-    // the poller has it already, so there is nothing that could be refused
-    let _ = poller.modify(socket.as_fd(), Token::Udp(index).to_bits(), interest);
 }
 
 /// Writes the replies to a batch.

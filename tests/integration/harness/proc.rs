@@ -1,6 +1,8 @@
-//! What /proc says of a running tracker: descriptors, processor time, identity.
+//! What /proc says of a running tracker: descriptors, processor time, identity; and its limits.
 
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 /// Clock ticks a second in /proc: 100 on every Linux, whatever the kernel's own rate.
@@ -72,4 +74,12 @@ pub fn root(pid: u32) -> PathBuf {
 /// The working directory of the process.
 pub fn working_directory(pid: u32) -> PathBuf {
     std::fs::read_link(format!("/proc/{pid}/cwd")).expect("the tracker's working directory")
+}
+
+/// Sets the soft limit of a process that runs, by the option of `prlimit`. It is done as the process's own user: root may lack the right to.
+pub fn set_limit(pid: u32, option: &str, most: &str) {
+    let [user, group] = ["Uid", "Gid"].map(|kind| status_numbers(pid, kind)[0]);
+    let mut command = Command::new("prlimit");
+    command.args([format!("--pid={pid}"), format!("{option}={most}:")]).uid(user).gid(group);
+    assert!(command.status().expect("prlimit").success());
 }
